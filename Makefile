@@ -1,0 +1,60 @@
+# Everything starts here: `make demo` and `make test` need Python 3.11+, make and a network, nothing else.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench lock clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with everything in it, as locked
+
+# PYTHON=… chooses an interpreter; else the first one that is new enough and can make a venv.
+$(READY): requirements.lock pyproject.toml
+	@set -e; \
+	for python in "$(PYTHON)" python3 python3.13 python3.12 python3.11; do \
+	  [ -n "$$python" ] || continue; \
+	  "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  if ! $(BIN)/python -c '' 2>/dev/null; then echo "making $(VENV) with $$python"; \
+	    "$$python" -m venv --clear $(VENV); fi; \
+	  break; \
+	done; \
+	$(BIN)/python -c '' 2>/dev/null || { \
+	  echo "tableturn needs Python 3.11 or newer with its venv module, and found none." >&2; \
+	  echo "Debian and Ubuntu: apt-get install python3 python3-venv; or: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
+	  exit 1; }
+	@echo "installing requirements.lock into $(VENV) (the first time: some 200 MB)"
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## a whole migration on your machine, with live traffic
+	@$(BIN)/tableturn demo
+
+test: lint ## lint, then every test
+	@$(BIN)/pytest
+
+lint: setup ## style, types, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## how fast it is here
+	@$(BIN)/python -m bench
+
+# uv resolves for every platform and Python at once; it lives in a throwaway venv, and leaves no index in the file.
+lock: setup ## write requirements.lock anew, with the newest that pyproject.toml allows
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	$(BIN)/python -m venv "$$folder" && "$$folder/bin/pip" install --quiet --disable-pip-version-check uv && \
+	UV_CUSTOM_COMPILE_COMMAND="make lock" "$$folder/bin/uv" pip compile --quiet --universal --upgrade \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --extra demo --group pyproject.toml:dev pyproject.toml --output-file requirements.lock
+
+clean: ## remove what was made here (the cache of DynamoDB Local stays)
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

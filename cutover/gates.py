@@ -1,0 +1,196 @@
+"""The gates of a cutover, a rollback, and of completion: pure predicates over dated evidence (protocol §8)."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain.phases import Phase, Side
+
+_FOREVER_MS = 10**15
+_TENTHS_BELOW_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the gates demand. Milliseconds, counts."""
+
+    lag_ms: int = 10_000
+    evidence_age_ms: int = 15 * 60 * 1000
+    headroom_ms: int = 12 * 3600 * 1000
+    retention_ms: int = 24 * 3600 * 1000
+    tombstones: int = 10_000
+    worker_age_ms: int = 30_000
+    bake_ms: int = 7 * 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that the gates may look at, gathered at one moment (`cutover.facts`)."""
+
+    phase: Phase
+    now_ms: int
+    since_ms: int
+    serving: Side
+    captured: bool = False
+    copied: bool = False
+    through_ms: Mapping[str, int] = field(default_factory=dict)
+    reconciled: Mapping[Side, Mapping[str, Any]] = field(default_factory=dict)
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    tombstones: int = 0
+    worker_ms: int = 0
+    worker_settled: bool = False
+    target_trouble: str = ""
+
+    def lag_ms(self, side: Side) -> int:
+        """Return the largest lag of the streams of a side; without any look at the tip it is for ever."""
+        own = [through for stream, through in self.through_ms.items() if (stream == "target") == (side is Side.TARGET)]
+        return max((self.now_ms - through for through in own), default=_FOREVER_MS)
+
+    def reconciled_ms(self, side: Side) -> int:
+        """Return since when everything is compared with ``side`` serving; 0 for never."""
+        return int(self.reconciled.get(side, {}).get("scanned_through_ms", 0))
+
+    def is_clean(self, side: Side) -> bool:
+        """Tell whether the last full comparison with ``side`` serving found nothing."""
+        found = self.reconciled.get(side)
+        return found is not None and found["mismatches"] == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One condition with what was found, what is demanded, and what to do when it does not pass."""
+
+    name: str
+    passes: bool
+    value: str
+    limit: str
+    hint: str
+
+
+def cutover_gates(facts: Facts, limits: Limits) -> list[Gate]:
+    """Return every gate of a cutover, passing or not."""
+    return [
+        _phase(facts, Phase.READY, "wait until the status shows READY"),
+        Gate("copied", facts.copied, _yes(facts.copied), "yes", "the backfill is still under way"),
+        *_agreement(facts, Side.SOURCE, limits),
+        _quarantine(facts),
+        Gate(
+            "tombstones",
+            facts.tombstones <= limits.tombstones,
+            str(facts.tombstones),
+            f"≤ {limits.tombstones}",
+            "they are purged all the time; wait",
+        ),
+        Gate(
+            "target-ready",
+            not facts.target_trouble,
+            facts.target_trouble or "ready",
+            "ready",
+            "see the value; `tableturn init` creates what is missing",
+        ),
+        _worker(facts, limits),
+    ]
+
+
+def rollback_gates(facts: Facts, limits: Limits) -> list[Gate]:
+    """Return every gate of a rollback."""
+    return [
+        _phase(facts, Phase.BAKE, "only a migration that has been cut over can be rolled back"),
+        *_agreement(facts, Side.TARGET, limits),
+        _quarantine(facts),
+        _worker(facts, limits),
+    ]
+
+
+def completion_gates(facts: Facts, limits: Limits) -> list[Gate]:
+    """Return every gate of `complete`: the end of the bake, after which there is no way back."""
+    baked = facts.now_ms - facts.since_ms
+    return [
+        _phase(facts, Phase.BAKE, "only a migration that has been cut over can be completed"),
+        Gate(
+            "baked",
+            baked >= limits.bake_ms,
+            _span(baked),
+            f"≥ {_span(limits.bake_ms)}",
+            "wait until the bake is over",
+        ),
+        *_agreement(facts, Side.TARGET, limits),
+        _quarantine(facts),
+        _worker(facts, limits),
+    ]
+
+
+def _agreement(facts: Facts, serving: Side, limits: Limits) -> list[Gate]:
+    """Lag and headroom of the streams that matter, and a clean, fresh comparison."""
+    lag, age = facts.lag_ms(serving), facts.now_ms - facts.reconciled_ms(serving)
+    headroom = limits.retention_ms - max(facts.lag_ms(Side.SOURCE), facts.lag_ms(Side.TARGET))
+    found = facts.reconciled.get(serving)
+    mismatches = "never compared" if found is None else str(found["mismatches"])
+    return [
+        Gate(
+            "caught-up",
+            lag <= limits.lag_ms,
+            _span(lag),
+            f"≤ {_span(limits.lag_ms)}",
+            "wait, or see why it lags",
+        ),
+        Gate(
+            "headroom",
+            headroom >= limits.headroom_ms,
+            _span(headroom),
+            f"≥ {_span(limits.headroom_ms)}",
+            "the streams are close to losing records: let them catch up first",
+        ),
+        Gate(
+            "reconciled",
+            facts.is_clean(serving),
+            mismatches,
+            "0 mismatches",
+            "see `tableturn status`; repair",
+        ),
+        Gate(
+            "reconciled-lately",
+            age <= limits.evidence_age_ms,
+            _span(age),
+            f"≤ {_span(limits.evidence_age_ms)}",
+            "run `tableturn reconcile`",
+        ),
+    ]
+
+
+def _phase(facts: Facts, wanted: Phase, hint: str) -> Gate:
+    return Gate("phase", facts.phase is wanted, facts.phase, wanted, hint)
+
+
+def _quarantine(facts: Facts) -> Gate:
+    counted = Counter(facts.quarantined)
+    value = ", ".join(f"{count} {reason}" for reason, count in sorted(counted.items()) if count) or "empty"
+    return Gate("quarantine", value == "empty", value, "empty", "see `tableturn quarantine list`")
+
+
+def _worker(facts: Facts, limits: Limits) -> Gate:
+    age = facts.now_ms - facts.worker_ms
+    alive = age <= limits.worker_age_ms
+    value = (
+        ("settled" if facts.worker_settled else "took over lately") if alive else f"no sign of life for {_span(age)}"
+    )
+    hint = "start `tableturn run`" if not alive else "wait until writes of the worker before it can no longer land"
+    return Gate("worker", alive and facts.worker_settled, value, "settled", hint)
+
+
+def _yes(value: bool) -> str:  # noqa: FBT001 - one value, one word
+    return "yes" if value else "no"
+
+
+def _span(milliseconds: int) -> str:
+    """Return a duration as people say it."""
+    if milliseconds >= _FOREVER_MS // 2:
+        return "for ever"
+    seconds = milliseconds // 1000
+    if abs(seconds) < _TENTHS_BELOW_S:
+        return f"{milliseconds / 1000:.1f} s"
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if abs(seconds) >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,73 @@
+"""Writes marks until every open shard of a stream has shown one (protocol §1, §8.2).
+
+Call it only under a fence: then everything of the application lies before the mark, in every shard.
+"""
+
+import asyncio
+import base64
+import secrets
+
+from domain.cuts import Cut
+from domain.errors import FatalError
+from domain.guards import WriteGuard
+from domain.items import MARK_PREFIX, AttributeValue, Item
+from domain.tables import KeyAttribute
+from dynamo.ports import Database, Delete, Put
+from ledger.book import Ledger
+from ledger.hints import Bell
+from ledger.streams import StreamRow
+
+_LOOK = 0.1
+"""Seconds between looks at which shards have shown the mark."""
+
+_MARKS_A_LOOK = 4
+"""Mark items put before each look: each falls into a shard by the hash of its random key."""
+
+
+def mark_key(key: tuple[KeyAttribute, ...], mark_id: str) -> Item:
+    """Return a random key that names the mark in its string parts. Raises FatalError when the key has none."""
+    if not any(attribute.type == "S" for attribute in key):
+        message = "a table without a string in its key cannot show marks, so nothing can prove it drained"
+        raise FatalError(message, hint="such a source is not supported")
+    return {attribute.name: _random_part(attribute.type, mark_id) for attribute in key}
+
+
+def _random_part(kind: str, mark_id: str) -> AttributeValue:
+    if kind == "S":
+        return {"S": f"{MARK_PREFIX}{mark_id}#{secrets.token_hex(8)}"}
+    if kind == "N":
+        return {"N": str(secrets.randbelow(10**12))}
+    return {"B": base64.b64encode(secrets.token_bytes(8)).decode()}
+
+
+class Marker:
+    """Puts marks and waits for their followers to meet them."""
+
+    def __init__(self, database: Database, ledger: Ledger, bell: Bell, *, guard: WriteGuard) -> None:
+        """The guard bounds the puts to the lease."""
+        self._database = database
+        self._ledger = ledger
+        self._bell = bell
+        self._guard = guard
+
+    async def cut(self, stream: StreamRow, key: tuple[KeyAttribute, ...], mark_id: str) -> Cut:
+        """Announce the mark, put it until every open shard is applied up to one; return where they stand."""
+        await self._ledger.marks.announce(mark_id, stream.name)
+        while True:
+            for _ in range(_MARKS_A_LOOK):
+                await self._put(stream.table, mark_key(key, mark_id))
+            await self._bell.wait(_LOOK)
+            mark = await self._ledger.marks.get(mark_id)
+            shards = await self._ledger.streams.shards(stream.name)
+            lineage = {shard_id: shard.parent_id for shard_id, shard in shards.items()}
+            described = await self._database.describe_stream(stream.arn)
+            lineage |= {shard.shard_id: shard.parent_id for shard in described}
+            is_open = [shard.shard_id for shard in described if shard.last_sequence is None]
+            if mark is not None and mark.cut.covers(is_open, lineage):
+                return mark.cut
+            await asyncio.sleep(0)
+
+    async def _put(self, table: str, key: Item) -> None:
+        """Show the mark and take it away at once; the stream keeps both records."""
+        await self._database.write(Put(table, key), guard=self._guard)
+        await self._database.write(Delete(table, key), guard=self._guard)

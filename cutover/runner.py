@@ -1,0 +1,148 @@
+"""Move the phase when the evidence allows it, and carry out what the operator asks (protocol §8).
+
+Every round: take back a switch that a crash left open (once, at the start), gather facts, enter the next phase if
+`transitions` says so, answer requests. A cutover itself is `sequence.SwitchSequence`.
+"""
+
+from dataclasses import asdict, dataclass
+
+from cutover.facts import WORKER, gather
+from cutover.gates import Facts, Gate, Limits, completion_gates, cutover_gates, rollback_gates
+from cutover.sequence import SwitchPorts, SwitchSequence, take_back
+from cutover.transitions import may_abort, next_phase
+from domain.errors import ConditionFailed
+from domain.phases import Phase, Side
+from dynamo.ports import Tables
+from ledger.requests import Request, RequestKind
+
+_POLL = 1.0
+"""Seconds between rounds; the bell shortens them."""
+
+_HEARTBEAT = 5.0
+"""Seconds between signs of life in the ledger."""
+
+_SIDES = {RequestKind.CUTOVER: Side.TARGET, RequestKind.ROLLBACK: Side.SOURCE}
+_ENDS = {RequestKind.COMPLETE: Phase.DONE, RequestKind.ABORT: Phase.ABORTED}
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorPorts:
+    """What directing works with."""
+
+    switch: SwitchPorts
+    tables: Tables
+    limits: Limits
+
+
+class Director:
+    """The one who moves the phase."""
+
+    def __init__(self, ports: DirectorPorts) -> None:
+        """Nothing is moved before `run`."""
+        self._ports = ports
+        self._ledger = ports.switch.ledger
+        self._clock = ports.switch.clock
+        self._alive = float("-inf")
+
+    async def run(self) -> Phase:
+        """Direct until the migration is over; return its last phase."""
+        await self._recover()
+        while True:
+            await self._show_life()
+            facts = await self._facts()
+            if facts.phase in _ENDS.values():
+                return facts.phase
+            await self._advance(facts)
+            for kind in (*_SIDES, *_ENDS):
+                for request in await self._ledger.requests.waiting(kind):
+                    await self._carry_out(request)
+            await self._ports.switch.bell.wait(_POLL)
+
+    async def _recover(self) -> None:
+        """After a crash: a switch is taken back unless its unfence took place, and its asker is told."""
+        switched = await take_back(self._ledger, "the worker was restarted")
+        for kind in (*_SIDES, *_ENDS):
+            for request in await self._ledger.requests.waiting(kind):
+                if request.state.value == "taken":
+                    why = "switched" if switched else "the worker was restarted; the earlier state is back"
+                    await self._ledger.requests.answer(request, done=switched, why=why)
+
+    async def _advance(self, facts: Facts) -> None:
+        following = next_phase(facts)
+        if following is None:
+            return
+        phase, why = following
+        state = await self._ledger.migration.state()
+        if state.phase is facts.phase:
+            await self._ledger.migration.move(state, phase, why=why)
+            self._ports.switch.bell.ring()
+
+    async def _carry_out(self, request: Request) -> None:
+        """Check the gates, then do it; a gate that does not pass refuses the request, and nothing is changed."""
+        request = await self._ledger.requests.take(request)
+        facts = await self._facts()
+        refusals = [gate for gate in self._gates(request.kind, facts) if not gate.passes]
+        if refusals:
+            told = [asdict(gate) for gate in refusals]
+            why = "; ".join(f"{gate.name}: {gate.value}, wanted {gate.limit}" for gate in refusals)
+            await self._ledger.history.add("refused", what=request.kind, gates=told)
+            await self._ledger.requests.answer(request, done=False, why=f"refused by its gates: {why}", gates=told)
+        elif request.kind in _SIDES:
+            await self._switch(request)
+        else:
+            await self._end(request)
+        self._ports.switch.bell.ring()
+
+    async def _switch(self, request: Request) -> None:
+        """Cut over or roll back."""
+
+        async def report(step: str, blocked: float) -> None:
+            nonlocal request
+            request = await self._ledger.requests.tell(request, step=step, blocked_ms=int(blocked * 1000))
+
+        sequence = SwitchSequence(self._ports.switch, _SIDES[request.kind], report)
+        max_blocked = request.facts.get("max_blocked_ms", int(self._ports.switch.settings.max_blocked * 1000)) / 1000
+        result = await sequence.run(max_blocked=max_blocked)
+        steps = {step: int(seconds * 1000) for step, seconds in result.steps.items()}
+        outcome = {
+            "switched": result.switched,
+            "why": result.why,
+            "blocked_ms": int(result.blocked * 1000),
+            "steps": steps,
+        }
+        await self._ledger.history.add(request.kind, **outcome)
+        await self._ledger.evidence.put(f"switch/{request.kind}", outcome)
+        await self._ledger.requests.answer(request, done=result.switched, **outcome)
+
+    async def _end(self, request: Request) -> None:
+        """Complete or abort: the last move of the phase."""
+        state = await self._ledger.migration.state()
+        phase = _ENDS[request.kind]
+        try:
+            await self._ledger.migration.move(state, phase, why=str(request.facts.get("reason", "asked for")))
+        except ConditionFailed:
+            await self._ledger.requests.answer(request, done=False, why="the phase moved on meanwhile: ask again")
+            return
+        await self._ledger.requests.answer(request, done=True, why=phase.value)
+
+    def _gates(self, kind: RequestKind, facts: Facts) -> list[Gate]:
+        limits = self._ports.limits
+        if kind is RequestKind.CUTOVER:
+            return cutover_gates(facts, limits)
+        if kind is RequestKind.ROLLBACK:
+            return rollback_gates(facts, limits)
+        if kind is RequestKind.COMPLETE:
+            return completion_gates(facts, limits)
+        value, hint = may_abort(facts.phase), "after the switch there is `tableturn rollback`"
+        return [Gate("before-the-switch", value, facts.phase, "a phase before CUTOVER", hint)]
+
+    async def _facts(self) -> Facts:
+        return await gather(self._ledger, self._ports.tables, self._ports.switch.plan, self._clock)
+
+    async def _show_life(self) -> None:
+        """Write down that the worker lives, and whether writes of a worker before it may still land."""
+        now = self._clock.monotonic()
+        if now - self._alive >= _HEARTBEAT:
+            settled = self._ports.switch.guard.quiet_since(float("-inf"))
+            await self._ledger.evidence.put(WORKER, {"settled": settled, "epoch": self._ports.switch.guard.epoch})
+            self._alive = now

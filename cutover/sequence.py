@@ -1,0 +1,265 @@
+"""The one supervised sequence of a cutover, and of a rollback, which is the same with the sides swapped (§8, §9).
+
+Two outcomes and no third: the other side serves and may be written, or the exact earlier state is back. The unfence is
+the point of no return; it settles flag, phase, marks, spans and journal in one transaction.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from cutover.marking import Marker
+from domain.clock import Clock
+from domain.cuts import Cut, Span
+from domain.errors import ConditionFailed, FencedError, RefusedError, TransientError
+from domain.phases import Phase, Side
+from domain.tables import KeyAttribute
+from dynamo.ports import Action
+from ledger.book import Ledger
+from ledger.hints import Bell
+from ledger.lease import LeaseGuard
+from ledger.marks import Mark
+from ledger.migration import State, StateChange
+from ledger.requests import RequestKind
+from ledger.streams import StreamRow
+from ledger.switches import Switch
+from mapping.plan import Plan
+
+_POLL = 0.1
+"""Seconds between looks at what a step waits for; the bell shortens them."""
+
+_ROUNDS = 10
+"""Rounds of taking back against a transaction that may still land."""
+
+Report = Callable[[str, float], Awaitable[None]]
+"""Told each step as it begins, with the seconds since writes were blocked."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchSettings:
+    """Seconds: how stale an application's view of the flag may be, its longest request, and writes blocked at most."""
+
+    staleness: float = 1.0
+    longest_request: float = 2.0
+    max_blocked: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchPorts:
+    """What a switch works with."""
+
+    plan: Plan
+    ledger: Ledger
+    marker: Marker
+    guard: LeaseGuard
+    clock: Clock
+    bell: Bell
+    settings: SwitchSettings
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchResult:
+    """How it ended: switched or taken back, why, and for how long writes were blocked (seconds, by step)."""
+
+    switched: bool
+    why: str
+    blocked: float
+    steps: dict[str, float]
+
+
+class SwitchSequence:
+    """Carries one switch out, step by step; each step is in the journal before it is taken."""
+
+    def __init__(self, ports: SwitchPorts, to: Side, report: Report) -> None:
+        """``to`` is the side that shall serve."""
+        self._ports = ports
+        self._ledger = ports.ledger
+        self._to = to
+        self._report = report
+        self._began = 0.0
+        self._steps: dict[str, float] = {}
+        self._journal: Switch | None = None
+
+    async def run(self, *, max_blocked: float) -> SwitchResult:
+        """Switch, or take everything back when a step fails or ``max_blocked`` seconds pass before the unfence."""
+        state = await self._ledger.migration.state()
+        self._journal = await self._ledger.switches.begin(
+            Switch(secrets.token_hex(6), self._to, state.phase, "begin", True, {}, {}, {})
+        )
+        try:
+            async with asyncio.timeout(max_blocked):
+                await self._steps_in_order()
+        except TimeoutError:
+            return await self._failed(f"writes were blocked for {max_blocked} s: the deadline passed")
+        except (RefusedError, TransientError) as error:
+            return await self._failed(str(error))
+        except FencedError:
+            raise  # the next leader takes it back
+        except BaseException:
+            await self._failed("the worker stopped in the middle")
+            raise
+        return SwitchResult(True, "switched", self._blocked(), self._steps)
+
+    async def _steps_in_order(self) -> None:
+        drained = await self._streams(self._to.other)
+        opened = await self._streams(self._to)
+        self._began = self._ports.clock.monotonic()
+        await self._step("fence")
+        await self._fence()
+        await self._step("drain", drain_marks=_new_marks(drained))
+        cuts = await self._mark(drained, self._switch.drain_marks)
+        await self._step("verify")
+        await self._verify()
+        await self._step("settle")
+        await self._settle()
+        await self._step("mark", open_marks=_new_marks(opened))
+        cuts |= await self._mark(opened, self._switch.open_marks)
+        await self._step("switch")
+        state = await self._ledger.migration.state()
+        state = await self._ledger.migration.move(
+            state, state.phase, why="switch", change=StateChange(serving=self._to, writable=False)
+        )
+        await self._step("unfence")
+        await self._unfence(state, cuts)
+
+    async def _fence(self) -> None:
+        """Close the serving side for writes; it holds once every application has had time to see it."""
+        state = await self._ledger.migration.state()
+        phase = Phase.CUTOVER if self._to is Side.TARGET else state.phase
+        await self._ledger.migration.move(state, phase, why="fence", change=StateChange(writable=False))
+        await asyncio.sleep(self._ports.settings.staleness + self._ports.settings.longest_request)
+
+    async def _mark(self, streams: list[StreamRow], marks: dict[str, str]) -> dict[str, Cut]:
+        """Cut every stream of a side; on return each of its shards is applied up to its mark."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                cuts = {
+                    stream.name: group.create_task(
+                        self._ports.marker.cut(stream, self._key(stream), marks[stream.name])
+                    )
+                    for stream in streams
+                }
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from several
+        return {name: task.result() for name, task in cuts.items()}
+
+    async def _verify(self) -> None:
+        """Compare both sides in full, now that nothing moves; the reconciler does it, asked through the ledger."""
+        request = await self._ledger.requests.ask(RequestKind.VERIFY, fenced=True)
+        self._ports.bell.ring()
+        while not request.over:
+            await self._ports.bell.wait(_POLL)
+            request = await self._ledger.requests.get(request)
+        if request.answer["mismatches"]:
+            message = f"verification under the fence found {request.answer['mismatches']} mismatches"
+            raise RefusedError(message, hint="see `tableturn status`, then repair")
+        side = self._to.other
+        waiting = await self._ledger.quarantine.everything()
+        if waiting:
+            message = f"{len(waiting)} items went to quarantine while the {side} was drained"
+            raise RefusedError(message, hint="see `tableturn quarantine list`")
+
+    async def _settle(self) -> None:
+        """Wait until no write of ours can still land (§3 c), and until the last tombstone is purged."""
+        await self._ports.guard.quiet()
+        self._ports.bell.ring()
+        while self._to is Side.TARGET and await self._ledger.tombstones.all():
+            await self._ports.bell.wait(_POLL)
+
+    async def _unfence(self, state: State, cuts: dict[str, Cut]) -> None:
+        """Open the other side: the point of no return, one transaction."""
+        actions: list[Action] = [self._ledger.switches.close_action(self._switch)]
+        for stream in await self._streams(self._to.other):
+            actions += await self._bound(stream, self._switch.drain_marks[stream.name], cuts, opens=False)
+        for stream in await self._streams(self._to):
+            actions += await self._bound(stream, self._switch.open_marks[stream.name], cuts, opens=True)
+        phase = Phase.BAKE if self._to is Side.TARGET else Phase.ROLLED_BACK
+        change = StateChange(writable=True, rollbacks=int(self._to is Side.SOURCE))
+        await self._ledger.migration.move(state, phase, why="unfence", also=tuple(actions), change=change)
+        self._ports.bell.ring()
+
+    async def _bound(self, stream: StreamRow, mark_id: str, cuts: dict[str, Cut], *, opens: bool) -> Sequence[Action]:
+        """Return the writes that end the application's last span of a stream at the mark, or begin a new one there."""
+        mark = await self._ledger.marks.get(mark_id)
+        if mark is None:
+            message = f"the mark of {stream.name} is gone from the ledger"
+            raise RefusedError(message)
+        fixed = Mark(mark.mark_id, mark.stream, mark.state, cuts[stream.name], mark.revision)
+        spans = await self._ledger.marks.spans(stream.name)
+        if opens:
+            return self._ledger.marks.keep_actions(fixed, (len(spans), Span(opened=fixed.cut)))
+        ended = replace(spans[-1], closed=fixed.cut)
+        return self._ledger.marks.keep_actions(fixed, (len(spans) - 1, ended))
+
+    async def _failed(self, why: str) -> SwitchResult:
+        """Take everything back, unless the unfence took place although its answer was lost."""
+        blocked = self._blocked()
+        switched = await take_back(self._ledger, why)
+        self._ports.bell.ring()
+        return SwitchResult(switched, "switched" if switched else why, blocked, self._steps)
+
+    async def _step(
+        self,
+        step: str,
+        *,
+        drain_marks: dict[str, str] | None = None,
+        open_marks: dict[str, str] | None = None,
+    ) -> None:
+        """Write the next step, with the marks it will put, into the journal and tell whoever watches."""
+        journal = self._switch
+        self._journal = await self._ledger.switches.save(
+            replace(
+                journal,
+                step=step,
+                drain_marks=drain_marks or journal.drain_marks,
+                open_marks=open_marks or journal.open_marks,
+            )
+        )
+        self._steps[step] = round(self._blocked(), 3)
+        await self._report(step, self._blocked())
+
+    async def _streams(self, side: Side) -> list[StreamRow]:
+        return [stream for stream in await self._ledger.streams.all() if stream.side is side]
+
+    def _key(self, stream: StreamRow) -> tuple[KeyAttribute, ...]:
+        plan = self._ports.plan
+        return plan.target.key if stream.side is Side.TARGET else plan.sources[stream.name].definition.key
+
+    def _blocked(self) -> float:
+        return self._ports.clock.monotonic() - self._began
+
+    @property
+    def _switch(self) -> Switch:
+        if self._journal is None:
+            message = "no switch was begun"
+            raise RefusedError(message)
+        return self._journal
+
+
+async def take_back(ledger: Ledger, why: str) -> bool:
+    """Put the exact earlier state back, if a switch is open; tell whether it had already taken place.
+
+    The flag comes first, so that applications may write again; readers go on only then (protocol §8). Called again
+    after a crash it does what is left to do.
+    """
+    switched = False
+    for _ in range(_ROUNDS):
+        switch = await ledger.switches.current()
+        if switch is None or not switch.is_open:
+            switched = switch is not None and (await ledger.migration.state()).flag.serving is switch.to
+            break
+        state = await ledger.migration.state()
+        earlier = StateChange(serving=switch.to.other, writable=True)
+        closing = (ledger.switches.close_action(switch),)
+        try:
+            await ledger.migration.move(state, switch.came_from, why=f"taken back: {why}", also=closing, change=earlier)
+        except ConditionFailed:
+            continue
+    for mark in await ledger.marks.pending():
+        await ledger.marks.drop(mark.mark_id)
+    return switched
+
+
+def _new_marks(streams: list[StreamRow]) -> dict[str, str]:
+    return {stream.name: secrets.token_hex(8) for stream in streams}

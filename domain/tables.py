@@ -1,0 +1,44 @@
+"""Shapes of tables: key schema, indexes, stream view, as plan and database both speak of them (AWS: CreateTable)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ViewType(StrEnum):
+    """StreamViewType; the protocol needs both images."""
+
+    KEYS_ONLY = "KEYS_ONLY"
+    NEW_IMAGE = "NEW_IMAGE"
+    OLD_IMAGE = "OLD_IMAGE"
+    NEW_AND_OLD_IMAGES = "NEW_AND_OLD_IMAGES"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAttribute:
+    """One attribute of a key schema; ``type`` is S, N or B. The hash key comes first."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDefinition:
+    """A secondary index. ``include`` None projects ALL, else those attributes; ``local`` makes it an LSI."""
+
+    name: str
+    key: tuple[KeyAttribute, ...]
+    include: tuple[str, ...] | None = None
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableDefinition:
+    """What a create-table call makes: on-demand, with stream, TTL and protection as said."""
+
+    name: str
+    key: tuple[KeyAttribute, ...]
+    indexes: tuple[IndexDefinition, ...] = ()
+    stream: ViewType | None = None
+    ttl_attribute: str | None = None
+    deletion_protection: bool = False
+    point_in_time_recovery: bool = False

@@ -1,0 +1,131 @@
+"""Data plane on AWS: reads, pages, conditional writes, transactions.
+
+What holds: a refused write carries the item that stands there; a retried write may meet its own earlier success, which
+then *is* the standing item (a transaction does not: its token makes it idempotent for ten minutes). Sources: AWS API
+reference, GetItem, BatchGetItem, Scan, Query, PutItem, DeleteItem, TransactWriteItems. Next: `dynamo.calls`.
+"""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import orjson
+
+from domain.errors import ThrottledError
+from domain.guards import UNGUARDED, WriteGuard
+from domain.items import Item
+from dynamo.calls import Calls, Document
+from dynamo.expressions import condition_parameters, key_condition_parameters
+from dynamo.ports import Action, Check, Delete, Page, Put, QueryRequest, ScanRequest
+from dynamo.retries import Subject
+
+_BATCH: Final = 100  # keys of one BatchGetItem
+_TOTAL: Final = {"ReturnConsumedCapacity": "TOTAL"}
+
+
+class AwsItems:
+    """Keeps `dynamo.ports.Items`."""
+
+    def __init__(self, calls: Calls) -> None:
+        """Work through these calls."""
+        self._calls = calls
+
+    async def get_item(self, table: str, key: Item, *, consistent: bool = True) -> Item | None:
+        """Return the item or None."""
+        parameters = {"TableName": table, "Key": key, "ConsistentRead": consistent, **_TOTAL}
+        answer = await self._calls.call("GetItem", parameters)
+        item: Item | None = answer.get("Item")
+        return item
+
+    async def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool = True) -> list[Item]:
+        """Return the items that exist, in any order. Any number of keys; equal ones count once."""
+        found: list[Item] = []
+        for chunk in _chunks(table, _distinct(keys), consistent=consistent):
+            while chunk:
+                chunk = await self._batch_round(table, chunk, found)  # noqa: PLW2901 - what is left of it
+        return found
+
+    async def _batch_round(self, table: str, chunk: Document, found: list[Item]) -> Document:
+        """Ask until at least one key was processed; return what was not. UnprocessedKeys count as throttling."""
+        pending = chunk
+
+        async def attempt() -> None:
+            nonlocal pending
+            answer = await self._calls.once("BatchGetItem", {"RequestItems": pending, **_TOTAL})
+            found.extend(answer.get("Responses", {}).get(table, ()))
+            unprocessed = answer.get("UnprocessedKeys") or {}
+            if unprocessed and len(unprocessed[table]["Keys"]) == len(pending[table]["Keys"]):
+                raise ThrottledError(f"BatchGetItem on {table}: no key was processed")
+            pending = unprocessed
+
+        await self._calls.retrier.run(attempt, Subject("BatchGetItem", table))
+        return pending
+
+    async def scan_page(self, request: ScanRequest) -> Page:
+        """Return one page of a scan."""
+        parameters: Document = {
+            "TableName": request.table,
+            "ConsistentRead": request.consistent,
+            **_paging(request.limit, request.start),
+        }
+        if request.total_segments > 1:
+            parameters |= {"Segment": request.segment, "TotalSegments": request.total_segments}
+        return _page(await self._calls.call("Scan", parameters))
+
+    async def query_page(self, request: QueryRequest) -> Page:
+        """Return one page of a query."""
+        parameters: Document = {
+            "TableName": request.table,
+            "ConsistentRead": request.consistent,
+            "ScanIndexForward": request.forward,
+            **key_condition_parameters(request),
+            **_paging(request.limit, request.start),
+        }
+        if request.index is not None:
+            parameters["IndexName"] = request.index
+        return _page(await self._calls.call("Query", parameters))
+
+    async def write(self, action: Put | Delete, *, guard: WriteGuard = UNGUARDED) -> None:
+        """Do one put or delete. Raises ConditionFailed with what stands there, DataError for an impossible item."""
+        operation = "PutItem" if isinstance(action, Put) else "DeleteItem"
+        await self._calls.call(operation, {**_action(action), **_TOTAL}, guard=guard)
+
+    async def transact(self, actions: Sequence[Action], *, guard: WriteGuard = UNGUARDED) -> None:
+        """Do up to 100 actions, all or none. Raises ConditionFailed (first refused), DataError."""
+        parameters = {
+            "TransactItems": [{_MEMBERS[type(action)]: _action(action)} for action in actions],
+            "ClientRequestToken": str(uuid.uuid4()),
+            **_TOTAL,
+        }
+        await self._calls.call("TransactWriteItems", parameters, guard=guard)
+
+
+_MEMBERS: Final[dict[type, str]] = {Put: "Put", Delete: "Delete", Check: "ConditionCheck"}
+
+
+def _action(action: Action) -> Document:
+    what: Document = {"Item": action.item} if isinstance(action, Put) else {"Key": action.key}
+    return {"TableName": action.table, **what, **condition_parameters(action.condition)}
+
+
+def _paging(limit: int | None, start: Item | None) -> Document:
+    parameters: Document = dict(_TOTAL)
+    if limit is not None:
+        parameters["Limit"] = limit
+    if start is not None:
+        parameters["ExclusiveStartKey"] = start
+    return parameters
+
+
+def _page(answer: Document) -> Page:
+    units = answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
+    return Page(tuple(answer["Items"]), answer.get("LastEvaluatedKey"), f"{units:g}")
+
+
+def _distinct(keys: Sequence[Item]) -> list[Item]:
+    return list({orjson.dumps(key, option=orjson.OPT_SORT_KEYS): key for key in keys}.values())
+
+
+def _chunks(table: str, keys: list[Item], *, consistent: bool) -> Iterator[dict[str, Any]]:
+    for start in range(0, len(keys), _BATCH):
+        yield {table: {"Keys": keys[start : start + _BATCH], "ConsistentRead": consistent}}

@@ -1,0 +1,34 @@
+"""What happened, when, by whom and why: rows that are only ever added."""
+
+import secrets
+from collections.abc import Mapping
+
+from domain.clock import Clock
+from dynamo.ports import Put
+from ledger.rows import Rows
+
+_PARTITION = "history"
+
+
+class History:
+    """The audit history of a migration; ``who`` is the process or operator that writes it."""
+
+    def __init__(self, rows: Rows, clock: Clock, *, who: str) -> None:
+        """Wrap the rows."""
+        self._rows = rows
+        self._clock = clock
+        self._who = who
+
+    def action(self, event: str, **facts: object) -> Put:
+        """Return the put of one event, for a transaction that makes it true."""
+        now = self._clock.wall_ms()
+        fields = {"event": event, "at_ms": now, "who": self._who, **facts}
+        return self._rows.put_action(_PARTITION, f"{now:015}-{secrets.token_hex(4)}", fields, revision=0)
+
+    async def add(self, event: str, **facts: object) -> None:
+        """Write one event by itself."""
+        await self._rows.transact([self.action(event, **facts)])
+
+    async def all(self) -> list[Mapping[str, object]]:
+        """Return every event, oldest first."""
+        return [row.fields for row in await self._rows.all(_PARTITION)]

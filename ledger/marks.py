@@ -1,0 +1,112 @@
+"""Marks under way, and the spans that settled ones made (protocol §1, §8, §9).
+
+A mark is ``pending`` until the sequence that wrote it knows its outcome: ``kept`` (it now bounds a span) or ``dropped``
+(the sequence went back). Readers stop at a pending mark and go on when it is settled.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.cuts import Cut, Span
+from dynamo.ports import Action
+from ledger.rows import Fields, Row, Rows
+
+
+class MarkState(StrEnum):
+    """What became of a mark."""
+
+    PENDING = "pending"
+    KEPT = "kept"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark of one stream and the places where its readers have met it so far."""
+
+    mark_id: str
+    stream: str
+    state: MarkState
+    cut: Cut
+    revision: int
+
+
+class Marks:
+    """The partitions ``marks`` and ``spans/<stream>``."""
+
+    def __init__(self, rows: Rows) -> None:
+        """Wrap the rows."""
+        self._rows = rows
+
+    async def announce(self, mark_id: str, stream: str) -> None:
+        """Write a mark down before its first item is put."""
+        await self._rows.put("marks", mark_id, {"stream": stream, "state": MarkState.PENDING, "cut": {}}, revision=0)
+
+    async def get(self, mark_id: str) -> Mark | None:
+        """Return a mark; None for one nobody announced."""
+        row = await self._rows.get("marks", mark_id)
+        return None if row is None else _mark(row)
+
+    async def pending(self) -> list[Mark]:
+        """Return the marks whose outcome is open."""
+        marks = [_mark(row) for row in await self._rows.all("marks")]
+        return [mark for mark in marks if mark.state is MarkState.PENDING]
+
+    async def met(self, mark_id: str, shard_id: str, sequence: int) -> None:
+        """Note where a reader met the mark; the first place in a shard counts."""
+
+        def note(fields: Fields | None) -> Fields | None:
+            if fields is None or shard_id in fields["cut"]:
+                return None
+            return {**fields, "cut": {**fields["cut"], shard_id: str(sequence)}}
+
+        await self._rows.update("marks", mark_id, note)
+
+    async def drop(self, mark_id: str) -> None:
+        """Settle a mark as if it had never been."""
+
+        def dropped(fields: Fields | None) -> Fields | None:
+            if fields is None or fields["state"] != MarkState.PENDING:
+                return None
+            return {**fields, "state": MarkState.DROPPED}
+
+        await self._rows.update("marks", mark_id, dropped)
+
+    def keep_actions(self, mark: Mark, span: tuple[int, Span]) -> list[Action]:
+        """Return the writes that settle a mark as kept and put down the span (number, content) it bounds."""
+        number, content = span
+        fields = {"stream": mark.stream, "state": MarkState.KEPT, "cut": _places(mark.cut)}
+        bounds = {"opened": _bound(content.opened), "closed": _bound(content.closed)}
+        return [
+            self._rows.put_action("marks", mark.mark_id, fields, revision=mark.revision),
+            self._rows.put_action(f"spans/{mark.stream}", f"{number:06}", bounds, revision=1 if content.closed else 0),
+        ]
+
+    async def first_span(self, stream: str) -> None:
+        """Write down that all of a source's stream is the application's until a mark says otherwise."""
+        if not await self.spans(stream):
+            await self._rows.put(f"spans/{stream}", f"{0:06}", {"opened": None, "closed": None}, revision=0)
+
+    async def spans(self, stream: str) -> list[Span]:
+        """Return the spans of a stream, oldest first; the last one may be open."""
+        return [
+            Span(_cut(row.fields["opened"]), _cut(row.fields["closed"]))
+            for row in await self._rows.all(f"spans/{stream}")
+        ]
+
+
+def _mark(row: Row) -> Mark:
+    cut = _cut(row.fields["cut"]) or Cut()
+    return Mark(row.name, row.fields["stream"], MarkState(row.fields["state"]), cut, row.revision)
+
+
+def _places(cut: Cut) -> Fields:
+    return {shard: str(sequence) for shard, sequence in cut.places.items()}
+
+
+def _bound(cut: Cut | None) -> Fields | None:
+    return None if cut is None else _places(cut)
+
+
+def _cut(places: Fields | None) -> Cut | None:
+    return None if places is None else Cut({shard: int(sequence) for shard, sequence in places.items()})

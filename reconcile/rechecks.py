@@ -1,0 +1,126 @@
+"""Looks at suspects again with consistent reads of both sides; a change in flight is not a mismatch (protocol §7)."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from domain.clock import Clock
+from domain.errors import DataError
+from domain.items import Item, TargetKey
+from domain.phases import Side
+from dynamo.ports import Items
+from mapping.plan import Plan
+from reconcile.comparison import Kind, Mismatch, is_expired, judge
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often suspects are looked at again before they count, and the seconds between the looks."""
+
+    rounds: int = 6
+    pause: float = 0.5
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the rechecks left: mismatches by source id, and how many suspects had merely expired."""
+
+    mismatches: dict[str, list[Mismatch]] = field(default_factory=dict)
+    expired: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both sides of one source id, read consistently: the target's items by key, then the source item."""
+
+    source_id: str
+    source: str
+    image: Item | None
+    standing: dict[TargetKey, Item | None]
+    expected: dict[TargetKey, Item]
+
+
+class Rechecker:
+    """Reads pairs and judges them."""
+
+    def __init__(self, items: Items, plan: Plan, clock: Clock) -> None:
+        """The clock only tells expired items from missing ones."""
+        self._items = items
+        self._plan = plan
+        self._clock = clock
+
+    async def settle(self, suspects: Mapping[str, Collection[TargetKey]], serving: Side, patience: Patience) -> Verdict:
+        """Recheck until a suspect agrees or patience is over."""
+        verdict, left = Verdict(), sorted(suspects)
+        for attempt in range(patience.rounds):
+            found: dict[str, list[Mismatch]] = {}
+            for source_id in left:
+                pair = await self.read(source_id, suspects[source_id])
+                mismatches = self._judged(pair, serving)
+                if mismatches and self._is_expired(pair):
+                    verdict.expired += 1
+                elif mismatches:
+                    found[source_id] = mismatches
+            verdict.mismatches, left = found, sorted(found)
+            if not left or attempt == patience.rounds - 1:
+                break
+            await asyncio.sleep(patience.pause)
+        return verdict
+
+    async def read(self, source_id: str, suspected: Collection[TargetKey]) -> Pair:
+        """Read the target's items of an id first and its source item second, all consistently (protocol §7: repair).
+
+        The target is read at the keys suspected, the primary one, and those the source item has just called for.
+        """
+        source, key = self._plan.source_key(source_id)
+        table = self._plan.sources[source].definition.name
+        before = await self._items.get_item(table, key)
+        keys = {*suspected, *self._expected(source, before), self._primary(source, key)}
+        standing = {target_key: await self._target(target_key) for target_key in sorted(keys)}
+        image = await self._items.get_item(table, key)
+        expected = self._expected(source, image)
+        for target_key in sorted(set(expected) - keys):
+            standing[target_key] = await self._target(target_key)
+        return Pair(source_id, source, image, standing, expected)
+
+    def _judged(self, pair: Pair, serving: Side) -> list[Mismatch]:
+        if serving is Side.TARGET:
+            return self._judged_in_reverse(pair)
+        if pair.image is not None and not pair.expected:
+            return [Mismatch(Kind.MISSING, pair.source_id, TargetKey("", ""), ("untranslatable",))]
+        found = []
+        for key, standing in pair.standing.items():
+            judged = judge(pair.expected.get(key), standing)
+            if judged is not None:
+                found.append(Mismatch(judged[0], pair.source_id, key, judged[1]))
+        return found
+
+    def _judged_in_reverse(self, pair: Pair) -> list[Mismatch]:
+        key = self._primary(pair.source, self._plan.source_key(pair.source_id)[1])
+        item = pair.standing.get(key)
+        try:
+            returned = self._plan.untranslate(item) if item is not None else None
+        except DataError:
+            return [Mismatch(Kind.DIFFERENT, pair.source_id, key, ("irreversible",))]
+        judged = judge(returned.item if returned is not None else None, pair.image)
+        return [] if judged is None else [Mismatch(judged[0], pair.source_id, key, judged[1])]
+
+    def _expected(self, source: str, image: Item | None) -> dict[TargetKey, Item]:
+        try:
+            return {} if image is None else self._plan.translate(source, image).items
+        except DataError:
+            return {}
+
+    def _is_expired(self, pair: Pair) -> bool:
+        now_s = self._clock.wall_ms() // 1000
+        legacy = self._plan.sources[pair.source].definition.ttl_attribute
+        target = self._plan.target.ttl_attribute
+        return is_expired(pair.image, legacy, now_s) or any(
+            is_expired(item, target, now_s) for item in pair.standing.values()
+        )
+
+    def _primary(self, source: str, key: Item) -> TargetKey:
+        return self._plan.translate(source, key).primary
+
+    async def _target(self, key: TargetKey) -> Item | None:
+        return await self._items.get_item(self._plan.target.name, self._plan.key_item(key))

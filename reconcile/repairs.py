@@ -1,0 +1,85 @@
+"""Mends what does not agree, without ever making it worse (protocol §7).
+
+A repair reads the target first and the source second, writes that image with the next repair of the version seen, and
+only if exactly what was seen still stands there: it may lose to a newer change, never the other way round.
+"""
+
+from dataclasses import dataclass
+
+from apply.door import Door
+from apply.stamping import Write, stamped, tombstone
+from domain.guards import WriteGuard
+from domain.items import Item, TargetKey
+from domain.outcomes import Outcome
+from domain.positions import Version
+from domain.stamps import Stamp, is_tombstone
+from ledger.book import Ledger
+from ledger.tombstones import Tombstone
+from mapping.plan import Plan
+from reconcile.comparison import Mismatch, judge
+from reconcile.rechecks import Pair, Rechecker
+
+
+@dataclass(frozen=True, slots=True)
+class RepairPorts:
+    """What repairs work with; the guard counts a repair as open from its first read on (§3 c)."""
+
+    plan: Plan
+    door: Door
+    ledger: Ledger
+    guard: WriteGuard
+    rechecker: Rechecker
+
+
+class Repairer:
+    """Repairs the target from the source. ``epochs`` are those of the sources' streams."""
+
+    def __init__(self, ports: RepairPorts, epochs: dict[str, int], *, adopts: bool) -> None:
+        """``adopts`` allows items of the new application to be overwritten: after a rollback only (§9)."""
+        self._ports = ports
+        self._epochs = epochs
+        self._adopts = adopts
+
+    async def repair(self, mismatches: dict[str, list[Mismatch]]) -> int:
+        """Repair each id once; return how many puts took place."""
+        done = 0
+        for source_id, found in mismatches.items():
+            attempt = self._ports.guard.begin()
+            try:
+                pair = await self._ports.rechecker.read(source_id, [each.key for each in found if each.key.pk])
+                for key in pair.standing:
+                    done += await self._mend(pair, key)
+            finally:
+                self._ports.guard.end(attempt, answered=True)
+        return done
+
+    async def _mend(self, pair: Pair, key: TargetKey) -> bool:
+        """Write what should stand at a key over exactly what does; tell whether that took place."""
+        standing, expected = pair.standing[key], pair.expected.get(key)
+        if judge(expected, standing) is None or (pair.image is not None and not pair.expected):
+            return False
+        version = self._version(pair, standing)
+        if version is None:
+            return False
+        write = self._write(pair, key, expected, version)
+        if expected is None:
+            stone = Tombstone(key, pair.source, pair.source_id, str(version), write.stamp.checksum, None, 0)
+            await self._ports.ledger.tombstones.add(stone)
+        return await self._ports.door.put_over(write, standing) is Outcome.APPLIED
+
+    def _version(self, pair: Pair, standing: Item | None) -> Version | None:
+        """Return the version to write with; None when what stands there is not ours to overwrite."""
+        first = Version(self._epochs[pair.source]).repaired()
+        if standing is None:
+            return first
+        stamp = Stamp.of(standing)
+        if stamp is not None and stamp.source == pair.source_id and (stamp.fits(standing) or is_tombstone(standing)):
+            return Version.parse(stamp.version).repaired()
+        if not self._adopts:
+            return None
+        return Version.parse(stamp.version).repaired() if stamp and stamp.source == pair.source_id else first
+
+    def _write(self, pair: Pair, key: TargetKey, expected: Item | None, version: Version) -> Write:
+        if expected is None:
+            return tombstone(key, self._ports.plan.key_item(key), pair.source_id, version)
+        return stamped(key, expected, pair.source_id, version)

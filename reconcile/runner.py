@@ -1,0 +1,194 @@
+"""Compare both sides in full, again and again, and say what does not agree (protocol §7).
+
+One generation: `comparison.Sweep` over two parallel scans, `rechecks` of the suspects, `repairs` where they are due,
+evidence into the ledger. `run` does so on a schedule and whenever an engine or the operator asks.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass, field
+
+from domain.clock import Clock
+from domain.items import Item, mark_id
+from domain.phases import Phase, Side
+from domain.tables import TableDefinition
+from dynamo.ports import Database, ScanRequest
+from ledger.book import Ledger
+from ledger.hints import Bell
+from ledger.requests import Request, RequestKind
+from mapping.plan import Plan
+from reconcile.comparison import Mismatch, Sweep
+from reconcile.rechecks import Patience, Rechecker, Verdict
+from reconcile.repairs import Repairer, RepairPorts
+
+_SCHEDULED = frozenset({Phase.VERIFY, Phase.READY, Phase.ROLLED_BACK, Phase.BAKE})
+_POLL = 0.5
+"""Seconds between looks at requests and phase; the bell shortens them."""
+
+_EXAMPLES = 20
+"""Mismatches shown in the evidence; the counts are exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompareSettings:
+    """Seconds between scheduled generations, scan segments per table, and patience with suspects."""
+
+    interval: float = 60.0
+    segments: int = 4
+    patience: Patience = field(default_factory=Patience)
+    fenced_patience: Patience = field(default_factory=lambda: Patience(rounds=2, pause=0.1))
+
+
+@dataclass(frozen=True, slots=True)
+class ComparePorts:
+    """What the comparison works with; ``ledger`` may be the operator's, then nothing is repaired."""
+
+    database: Database
+    plan: Plan
+    clock: Clock
+    settings: CompareSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What one full comparison found. Times are wall milliseconds; ``through_ms``: all is compared since then."""
+
+    serving: Side
+    through_ms: int
+    duration_ms: int
+    compared: int
+    unmapped: int
+    suspects: int
+    verdict: Verdict
+    repaired: int = 0
+
+    @property
+    def mismatches(self) -> list[Mismatch]:
+        """Return what stayed, in a fixed order."""
+        return [each for found in self.verdict.mismatches.values() for each in found]
+
+    def evidence(self, plan: Plan) -> dict[str, object]:
+        """Return the finding as the ledger keeps it: exact counts, a few masked examples."""
+        kinds = Counter(str(each.kind) for each in self.mismatches)
+        examples = [
+            {"kind": each.kind, "item": plan.masked(each.source_id), "attributes": list(each.attributes)}
+            for each in self.mismatches[:_EXAMPLES]
+        ]
+        facts = {name: value for name, value in asdict(self).items() if isinstance(value, int | str)}
+        verified = {"verified_through_ms": self.through_ms, "scanned_through_ms": self.through_ms}
+        return {
+            **facts,
+            **verified,
+            "mismatches": len(self.mismatches),
+            "kinds": dict(kinds),
+            "expired": self.verdict.expired,
+            "examples": examples,
+            "plan": plan.hash,
+        }
+
+
+class Comparison:
+    """Does one generation; needs no ledger, writes nothing."""
+
+    def __init__(self, ports: ComparePorts) -> None:
+        """Wrap the ports."""
+        self._ports = ports
+        self.rechecker = Rechecker(ports.database, ports.plan, ports.clock)
+
+    async def generation(self, serving: Side, patience: Patience) -> Generation:
+        """Scan both sides, compare, recheck."""
+        began, through = self._ports.clock.monotonic(), self._ports.clock.wall_ms()
+        sweep = Sweep(self._ports.plan, serving)
+        for name, source in self._ports.plan.sources.items():
+            async for image in self._scan(source.definition):
+                sweep.see_source(name, image)
+        async for item in self._scan(self._ports.plan.target):
+            sweep.see_target(item)
+        suspects = sweep.finish()
+        verdict = await self.rechecker.settle(suspects, serving, patience)
+        duration = int((self._ports.clock.monotonic() - began) * 1000)
+        return Generation(serving, through, duration, sweep.compared, sweep.unmapped, len(suspects), verdict)
+
+    async def _scan(self, table: TableDefinition) -> AsyncIterator[Item]:
+        """Yield every item of a table but marks, segments side by side, one page of each in memory."""
+        names = [attribute.name for attribute in table.key]
+        starts: dict[int, Item | None] = dict.fromkeys(range(self._ports.settings.segments))
+        while starts:
+            requests = [
+                ScanRequest(table.name, segment, self._ports.settings.segments, start=start)
+                for segment, start in starts.items()
+            ]
+            pages = await asyncio.gather(*(self._ports.database.scan_page(request) for request in requests))
+            for page in pages:
+                for item in page.items:
+                    if mark_id({name: item[name] for name in names}) is None:
+                        yield item
+            starts = {
+                request.segment: page.last_key
+                for request, page in zip(requests, pages, strict=True)
+                if page.last_key is not None
+            }
+
+
+class Reconciler:
+    """Keeps the evidence fresh while the service runs."""
+
+    def __init__(
+        self, comparison: Comparison, ports: ComparePorts, ledger: Ledger, repairs: RepairPorts, bell: Bell
+    ) -> None:
+        """``repairs`` are used after a rollback, and when a request asks for it."""
+        self._comparison = comparison
+        self._ports = ports
+        self._ledger = ledger
+        self._repairs = repairs
+        self._bell = bell
+        self._last = float("-inf")
+        self._last_phase: Phase | None = None
+
+    async def run(self) -> None:
+        """Answer requests at once, and compare on schedule, for ever."""
+        scheduled: asyncio.Task[object] | None = None
+        async with asyncio.TaskGroup() as group:
+            while True:
+                asked = await self._ledger.requests.waiting(RequestKind.VERIFY)
+                if asked and scheduled is not None:
+                    scheduled.cancel()
+                for request in asked:
+                    await self._answer(request)
+                phase = (await self._ledger.migration.state()).phase
+                idle = scheduled is None or scheduled.done()
+                if idle and phase in _SCHEDULED and (self._is_due() or phase is not self._last_phase):
+                    self._last_phase = phase
+                    scheduled = group.create_task(self._on_schedule(phase))
+                await self._bell.wait(_POLL)
+
+    async def _answer(self, request: Request) -> None:
+        """Do what a request asks; somebody is waiting, perhaps with writes blocked."""
+        found = await self.reconcile(fenced=bool(request.facts.get("fenced")), repair=bool(request.facts.get("repair")))
+        await self._ledger.requests.answer(request, done=True, **found.evidence(self._ports.plan))
+        self._bell.ring()
+
+    async def _on_schedule(self, phase: Phase) -> None:
+        """After a rollback the target, which nobody reads, is mended from the source as well (protocol §9)."""
+        await self.reconcile(fenced=False, repair=phase is Phase.ROLLED_BACK)
+        self._bell.ring()
+
+    async def reconcile(self, *, fenced: bool, repair: bool) -> Generation:
+        """Do one generation, repair if asked, and compare again what was repaired; write the evidence."""
+        state = await self._ledger.migration.state()
+        settings = self._ports.settings
+        patience = settings.fenced_patience if fenced else settings.patience
+        found = await self._comparison.generation(state.flag.serving, patience)
+        if repair and state.flag.serving is Side.SOURCE and found.verdict.mismatches:
+            epochs = {stream.name: stream.epoch for stream in await self._ledger.streams.all()}
+            repairer = Repairer(self._repairs, epochs, adopts=state.rollbacks > 0)
+            repaired = await repairer.repair(found.verdict.mismatches)
+            await self._ledger.history.add("repaired", ids=len(found.verdict.mismatches), puts=repaired)
+            found = await self._comparison.generation(state.flag.serving, patience)
+        await self._ledger.evidence.put(f"reconcile/{state.flag.serving}", found.evidence(self._ports.plan))
+        self._last = self._ports.clock.monotonic()
+        return found
+
+    def _is_due(self) -> bool:
+        return self._ports.clock.monotonic() - self._last >= self._ports.settings.interval

@@ -1,0 +1,1 @@
+"""Wiring, command line, service, metrics: the only room that knows all the others. Start at `worker`, or at `cli`."""

@@ -1,0 +1,192 @@
+"""Follows one shard: read a page, apply it, write the checkpoint; stop at pending marks (protocol §5, §8, §9).
+
+Invariants:
+    * the checkpoint is written after everything up to it is applied or quarantined, never before;
+    * nothing behind a pending mark is looked at until the mark is settled;
+    * whose record it is, is asked of the spans (positions), never of the content.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Protocol
+
+from domain.changes import Change
+from domain.clock import Clock
+from domain.cuts import Parents, Span
+from domain.errors import GapError, IteratorExpired
+from domain.phases import Phase
+from dynamo.ports import RecordsPage, ShardPlace, Streams
+from ledger.book import Ledger
+from ledger.hints import Bell
+from ledger.marks import MarkState
+from ledger.streams import ShardRow, StreamRow
+from sync.lineage import parents
+
+Afterwards = Callable[[], Awaitable[None]]
+"""What a handler wants done once the checkpoint has passed its batch."""
+
+
+class Handler(Protocol):
+    """What the records of one stream mean; forward and reverse each have one."""
+
+    async def refresh(self) -> None:
+        """Read again what may have changed with a switch."""
+        ...
+
+    async def take(self, changes: Sequence[Change], shard_id: str) -> None:
+        """Apply records of the application; each must be applied or quarantined on return."""
+        ...
+
+    async def tail(self, changes: Sequence[Change]) -> Afterwards | None:
+        """Look at records that are not the application's, applying nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds between looks at a shard's tip, the list of shards, a pending mark; between idle checkpoints."""
+
+    tip: float = 0.2
+    shards: float = 10.0
+    mark: float = 0.05
+    idle_checkpoint: float = 1.0
+    page: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every follower shares."""
+
+    streams: Streams
+    ledger: Ledger
+    clock: Clock
+    bell: Bell
+    pace: Pace
+    stopping: asyncio.Event
+
+
+class ShardFollower:
+    """Reads one shard from its checkpoint to its end."""
+
+    def __init__(self, around: Surroundings, stream: StreamRow, shard: ShardRow, handler: Handler) -> None:
+        """Start from the shard's row; nothing is read before `run`."""
+        self._around = around
+        self._stream = stream
+        self.shard = shard
+        self._handler = handler
+        self._spans: Sequence[Span] = ()
+        self._parents: Parents = {}
+        self._iterator: str | None = None
+        self._read_to = shard.checkpoint
+        self._looked_ms = 0
+        self._saved = float("-inf")
+
+    async def run(self) -> ShardRow:
+        """Follow the shard until it is applied to its end, or the process is told to stop; return its last row."""
+        await self._refresh()
+        while not self.shard.ended and not self._around.stopping.is_set():
+            looked_ms = self._around.clock.wall_ms()
+            page = await self._page()
+            await self._take(page)
+            await self._settle(page, looked_ms)
+            if len(page.changes) < self._around.pace.page // 2 and not self.shard.ended:
+                await asyncio.sleep(self._around.pace.tip)
+        return self.shard
+
+    async def _page(self) -> RecordsPage:
+        """Read on after the last record read; an iterator that expired is opened anew."""
+        while True:
+            try:
+                if self._iterator is None:
+                    place = ShardPlace(self._stream.arn, self.shard.shard_id, self._read_to)
+                    self._iterator = await self._around.streams.shard_iterator(place)
+                page = await self._around.streams.get_records(self._iterator, limit=self._around.pace.page)
+            except IteratorExpired:
+                self._iterator = None
+                continue
+            except GapError:
+                if not await self._nothing_scanned_yet():
+                    raise
+                self._iterator = self._read_to = None
+                await asyncio.sleep(self._around.pace.tip)
+                continue
+            self._iterator = page.next_iterator
+            if page.changes:
+                self._read_to = page.changes[-1].sequence
+            return page
+
+    async def _nothing_scanned_yet(self) -> bool:
+        """Tell whether trimmed data is no gap yet: the copy will read what the stream has lost (§4.1)."""
+        return (await self._around.ledger.migration.state()).phase is Phase.CAPTURE
+
+    async def _take(self, page: RecordsPage) -> None:
+        """Apply what stands before, between and behind the marks of a page."""
+        batch: list[Change] = []
+        for change in page.changes:
+            if change.mark is None:
+                batch.append(change)
+            elif await self._is_pending(change.mark):
+                await self._finish(batch)
+                batch = []
+                await self._hold(change.mark, change.sequence)
+                if self._around.stopping.is_set():
+                    return
+        await self._finish(batch)
+
+    async def _finish(self, batch: Sequence[Change]) -> None:
+        """Apply or tail a batch in order, and write the checkpoint after it."""
+        if not batch:
+            return
+        afterwards: list[Afterwards] = []
+        for inside, run in groupby(batch, key=self._is_the_applications):
+            if inside:
+                await self._handler.take(list(run), self.shard.shard_id)
+            elif then := await self._handler.tail(list(run)):
+                afterwards.append(then)
+        last = batch[-1]
+        through = max(self.shard.through_ms, last.created_ms)
+        await self._save(replace(self.shard, checkpoint=last.sequence, through_ms=through))
+        for then in afterwards:
+            await then()
+
+    async def _settle(self, page: RecordsPage, looked_ms: int) -> None:
+        """Note how far the look at the tip carried, and the shard's end.
+
+        Two short pages in a row: everything written before the first of the two was asked for has been seen. This is
+        for lag and budgets; that a shard is drained is proved by marks alone.
+        """
+        short = len(page.changes) < self._around.pace.page // 2
+        through = max(self.shard.through_ms, self._looked_ms) if short and self._looked_ms else self.shard.through_ms
+        self._looked_ms = looked_ms if short else 0
+        if page.next_iterator is None:
+            checkpoint = self._read_to if self._read_to is not None else self.shard.checkpoint
+            await self._save(replace(self.shard, checkpoint=checkpoint, through_ms=max(through, looked_ms), ended=True))
+        elif self._around.clock.monotonic() - self._saved >= self._around.pace.idle_checkpoint:
+            await self._save(replace(self.shard, through_ms=through))
+
+    async def _hold(self, mark_id: str, sequence: int) -> None:
+        """Note where the mark stands and wait until it is settled."""
+        await self._around.ledger.marks.met(mark_id, self.shard.shard_id, sequence)
+        self._around.bell.ring()
+        while await self._is_pending(mark_id) and not self._around.stopping.is_set():
+            await self._around.bell.wait(self._around.pace.mark)
+        await self._refresh()
+
+    async def _is_pending(self, mark_id: str) -> bool:
+        mark = await self._around.ledger.marks.get(mark_id)
+        return mark is not None and mark.state is MarkState.PENDING
+
+    async def _refresh(self) -> None:
+        """Read the spans, the lineage, and what the handler keeps, again."""
+        self._spans = await self._around.ledger.marks.spans(self._stream.name)
+        self._parents = parents(await self._around.ledger.streams.shards(self._stream.name))
+        await self._handler.refresh()
+
+    def _is_the_applications(self, change: Change) -> bool:
+        return any(span.holds(self.shard.shard_id, change.sequence, self._parents) for span in self._spans)
+
+    async def _save(self, shard: ShardRow) -> None:
+        self.shard = await self._around.ledger.streams.save(shard)
+        self._saved = self._around.clock.monotonic()

@@ -1,0 +1,129 @@
+"""Forward: legacy changes into the target; echoes and strays while the target serves (protocol §3, §5, §9)."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apply.door import Door
+from apply.stamping import Write
+from domain.changes import Change
+from domain.errors import DataError
+from domain.items import TargetKey, digest
+from domain.outcomes import Outcome, Reason
+from ledger.book import Ledger
+from ledger.echoes import GONE
+from ledger.findings import Lane, Quarantined
+from ledger.streams import StreamRow
+from ledger.tombstones import Tombstone
+from mapping.plan import Plan
+from sync.fold import Folded, by_source_id, fold
+from sync.followers import Afterwards
+
+Counts = Counter[tuple[str, str, str]]
+"""(stream, direction, outcome) → changes, since this process began; for metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardPorts:
+    """What the forward direction works with; ``limit`` bounds the source ids written at the same time."""
+
+    plan: Plan
+    door: Door
+    ledger: Ledger
+    counts: Counts
+    limit: asyncio.Semaphore
+
+
+class ForwardHandler:
+    """What the records of one legacy stream mean."""
+
+    def __init__(self, ports: ForwardPorts, stream: StreamRow) -> None:
+        """Work for one source; the stream's name is the source's."""
+        self._ports = ports
+        self._source = stream.name
+        self._epoch = stream.epoch
+        self._adopts = False
+
+    async def refresh(self) -> None:
+        """After the first rollback what the new application left in the target is adopted (protocol §9)."""
+        self._adopts = (await self._ports.ledger.migration.state()).rollbacks > 0
+
+    async def take(self, changes: Sequence[Change], shard_id: str) -> None:
+        """Apply the application's changes: ids side by side, one id's in order and folded."""
+        quarantined = await self._ports.ledger.quarantine.of(self._source)
+        async with asyncio.TaskGroup() as group:
+            for source_id, own in by_source_id(self._ports.plan, self._source, changes).items():
+                entry = quarantined.get(source_id)
+                group.create_task(self._apply(own, shard_id, entry))
+
+    async def tail(self, changes: Sequence[Change]) -> Afterwards | None:
+        """Check that each record is our own echo or TTL's; anything else is a stray and is quarantined."""
+        echoes: list[tuple[str, str]] = []
+        taken: Counter[tuple[str, str]] = Counter()
+        for change in changes:
+            if change.by_ttl:
+                continue
+            source_id = self._ports.plan.source_id(self._source, change.keys)
+            content = GONE if change.new is None else digest(change.new)
+            echo = await self._ports.ledger.echoes.get(source_id)
+            taken[source_id, content] += 1
+            if echo.awaited.count(content) < taken[source_id, content]:
+                await self._stray(source_id, change)
+            else:
+                echoes.append((source_id, content))
+                self._count("echoed")
+        if not echoes:
+            return None
+
+        async def strike() -> None:
+            for source_id, content in echoes:
+                await self._ports.ledger.echoes.seen(source_id, content)
+
+        return strike
+
+    async def _apply(self, changes: Sequence[Change], shard_id: str, entry: Quarantined | None) -> None:
+        kept: tuple[TargetKey, ...] = entry.keys if entry is not None else ()
+        folded = fold(self._ports.plan, self._source, changes, epoch=self._epoch, quarantined=kept)
+        async with self._ports.limit:
+            fault = await self._write(folded, shard_id)
+            if fault is not None:
+                await self._quarantine(folded, *fault)
+            elif entry is not None:
+                await self._ports.ledger.quarantine.clear(entry, str(folded.version))
+
+    async def _write(self, folded: Folded, shard_id: str) -> tuple[Reason, str] | None:
+        """Put items and tombstones; return what is wrong, if anything."""
+        if folded.fault:
+            return Reason.UNTRANSLATABLE, folded.fault
+        try:
+            outcomes = [await self._ports.door.put(write, adopts=self._adopts) for write in folded.puts]
+            outcomes += [await self._bury(write, folded, shard_id) for write in folded.tombstones]
+        except DataError as fault:
+            return Reason.REFUSED, str(fault)
+        worst = max(outcomes, key=list(Outcome).index, default=Outcome.APPLIED)
+        self._count(worst.value)
+        return None if worst.fault is None else (worst.fault, "a target key of this item is taken")
+
+    async def _bury(self, write: Write, folded: Folded, shard_id: str) -> Outcome:
+        """List a tombstone, then put it: never the other way round (protocol §3)."""
+        stamp, sequence = write.stamp, folded.version.sequence
+        stone = Tombstone(write.key, self._source, folded.source_id, stamp.version, stamp.checksum, shard_id, sequence)
+        await self._ports.ledger.tombstones.add(stone)
+        return await self._ports.door.put(write, adopts=self._adopts)
+
+    async def _quarantine(self, folded: Folded, reason: Reason, detail: str) -> None:
+        entry = Quarantined(self._source, folded.source_id, str(folded.version), reason, detail, folded.standing_keys)
+        await self._ports.ledger.quarantine.put(entry)
+        self._count("quarantined")
+
+    async def _stray(self, source_id: str, change: Change) -> None:
+        version = f"{self._epoch:06}.{change.sequence:0>40}.0000"
+        detail = "written in the legacy table while the target serves, by somebody who ignored the flag"
+        await self._ports.ledger.quarantine.put(
+            Quarantined(self._source, source_id, version, Reason.STRAY, detail, lane=Lane.STRAY)
+        )
+        self._count("stray")
+
+    def _count(self, outcome: str) -> None:
+        self._ports.counts[self._source, "forward", outcome] += 1

@@ -1,0 +1,68 @@
+"""Removes tombstones that have done their work (protocol §3).
+
+A tombstone is purged as soon as (a) the copy of its source is complete, (b) the checkpoint has passed its version and
+(c) no write sent before that can still land. The delete is conditional on the very same stamp.
+"""
+
+from collections.abc import Mapping
+
+from apply.door import Door
+from domain.stamps import Stamp
+from ledger.book import Ledger
+from ledger.hints import Bell
+from ledger.lease import LeaseGuard
+from ledger.streams import ShardRow
+from ledger.tombstones import Tombstone
+from mapping.plan import Plan
+
+_PAUSE = 2.0
+"""Seconds between rounds; the bell shortens them while a cutover waits."""
+
+
+class Purger:
+    """Purges all the time, round by round."""
+
+    def __init__(self, plan: Plan, door: Door, ledger: Ledger, guard: LeaseGuard, bell: Bell) -> None:
+        """The guard answers (c)."""
+        self._plan = plan
+        self._door = door
+        self._ledger = ledger
+        self._guard = guard
+        self._bell = bell
+        self.standing = 0
+
+    async def run(self) -> None:
+        """Purge for ever."""
+        while True:
+            await self.round()
+            await self._bell.wait(_PAUSE)
+
+    async def round(self) -> int:
+        """Purge what may go; return how many tombstones are left."""
+        listed = await self._ledger.tombstones.all()
+        sources = {stone.source for stone, _ in listed}
+        copied = {source for source in sources if await self._copied(source)}
+        shards = {source: await self._ledger.streams.shards(source) for source in copied}
+        done = [pair for pair in listed if pair[0].source in copied and passed(pair[0], shards[pair[0].source])]
+        if done:
+            await self._guard.quiet()
+        for stone, row in done:
+            stamp = Stamp(stone.source_id, stone.version, stone.checksum, dead=True)
+            await self._door.purge(self._plan.key_item(stone.key), stamp)
+            await self._ledger.tombstones.remove(row)
+        self.standing = len(listed) - len(done)
+        if done:
+            self._bell.ring()
+        return self.standing
+
+    async def _copied(self, source: str) -> bool:
+        segments = await self._ledger.segments.of(source)
+        return bool(segments) and all(segment.done for segment in segments)
+
+
+def passed(stone: Tombstone, shards: Mapping[str, ShardRow]) -> bool:
+    """Tell whether the checkpoint has passed a tombstone's version (b); a repair's has no shard to wait for."""
+    if stone.shard_id is None:
+        return True
+    shard = shards.get(stone.shard_id)
+    return shard is None or shard.ended or (shard.checkpoint is not None and shard.checkpoint >= stone.sequence)
