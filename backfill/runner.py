@@ -16,9 +16,9 @@ from domain.outcomes import Outcome, Reason
 from domain.positions import Version
 from dynamo.ports import Database, ScanRequest
 from ledger.book import Ledger
+from ledger.cursors import SegmentRow
 from ledger.findings import Quarantined
 from ledger.hints import Bell
-from ledger.cursors import SegmentRow
 from mapping.plan import Plan
 
 

@@ -45,7 +45,11 @@ class Facts:
     def lag_ms(self, side: Side) -> int:
         """Return the largest lag of the streams of a side; without any look at the tip it is for ever."""
         own = [through for stream, through in self.through_ms.items() if (stream == "target") == (side is Side.TARGET)]
-        return max((self.now_ms - through for through in own), default=_FOREVER_MS)
+        return max((self.age_ms(through) for through in own), default=_FOREVER_MS)
+
+    def age_ms(self, at_ms: int) -> int:
+        """Return how long ago something was; 0 stands for never."""
+        return self.now_ms - at_ms if at_ms else _FOREVER_MS
 
     def reconciled_ms(self, side: Side) -> int:
         """Return since when everything is compared with ``side`` serving; 0 for never."""
@@ -123,7 +127,7 @@ def completion_gates(facts: Facts, limits: Limits) -> list[Gate]:
 
 def _agreement(facts: Facts, serving: Side, limits: Limits) -> list[Gate]:
     """Lag and headroom of the streams that matter, and a clean, fresh comparison."""
-    lag, age = facts.lag_ms(serving), facts.now_ms - facts.reconciled_ms(serving)
+    lag, age = facts.lag_ms(serving), facts.age_ms(facts.reconciled_ms(serving))
     headroom = limits.retention_ms - max(facts.lag_ms(Side.SOURCE), facts.lag_ms(Side.TARGET))
     found = facts.reconciled.get(serving)
     mismatches = "never compared" if found is None else str(found["mismatches"])
@@ -170,10 +174,10 @@ def _quarantine(facts: Facts) -> Gate:
 
 
 def _worker(facts: Facts, limits: Limits) -> Gate:
-    age = facts.now_ms - facts.worker_ms
+    age = facts.age_ms(facts.worker_ms)
     alive = age <= limits.worker_age_ms
     value = (
-        ("settled" if facts.worker_settled else "took over lately") if alive else f"no sign of life for {_span(age)}"
+        ("settled" if facts.worker_settled else "took over lately") if alive else f"no sign of life since {_span(age)}"
     )
     hint = "start `tableturn run`" if not alive else "wait until writes of the worker before it can no longer land"
     return Gate("worker", alive and facts.worker_settled, value, "settled", hint)
@@ -185,8 +189,8 @@ def _yes(value: bool) -> str:  # noqa: FBT001 - one value, one word
 
 def _span(milliseconds: int) -> str:
     """Return a duration as people say it."""
-    if milliseconds >= _FOREVER_MS // 2:
-        return "for ever"
+    if abs(milliseconds) >= _FOREVER_MS // 2:
+        return "ever"
     seconds = milliseconds // 1000
     if abs(seconds) < _TENTHS_BELOW_S:
         return f"{milliseconds / 1000:.1f} s"

@@ -4,11 +4,12 @@ Every round: take back a switch that a crash left open (once, at the start), gat
 `transitions` says so, answer requests. A cutover itself is `sequence.SwitchSequence`.
 """
 
+import asyncio
 from dataclasses import asdict, dataclass
 
 from cutover.facts import WORKER, gather
 from cutover.gates import Facts, Gate, Limits, completion_gates, cutover_gates, rollback_gates
-from cutover.sequence import SwitchPorts, SwitchSequence, take_back
+from cutover.sequence import SwitchPorts, SwitchResult, SwitchSequence, take_back
 from cutover.transitions import may_abort, next_phase
 from domain.errors import ConditionFailed
 from domain.phases import Phase, Side
@@ -32,6 +33,7 @@ class DirectorPorts:
     switch: SwitchPorts
     tables: Tables
     limits: Limits
+    stopping: asyncio.Event
 
 
 class Director:
@@ -44,14 +46,14 @@ class Director:
         self._clock = ports.switch.clock
         self._alive = float("-inf")
 
-    async def run(self) -> Phase:
-        """Direct until the migration is over; return its last phase."""
+    async def run(self) -> None:
+        """Direct until the migration is over or the process is told to stop."""
         await self._recover()
-        while True:
+        while not self._ports.stopping.is_set():
             await self._show_life()
             facts = await self._facts()
             if facts.phase in _ENDS.values():
-                return facts.phase
+                return
             await self._advance(facts)
             for kind in (*_SIDES, *_ENDS):
                 for request in await self._ledger.requests.waiting(kind):
@@ -102,7 +104,7 @@ class Director:
 
         sequence = SwitchSequence(self._ports.switch, _SIDES[request.kind], report)
         max_blocked = request.facts.get("max_blocked_ms", int(self._ports.switch.settings.max_blocked * 1000)) / 1000
-        result = await sequence.run(max_blocked=max_blocked)
+        result = await self._unless_stopped(sequence, max_blocked)
         steps = {step: int(seconds * 1000) for step, seconds in result.steps.items()}
         outcome = {
             "switched": result.switched,
@@ -113,6 +115,19 @@ class Director:
         await self._ledger.history.add(request.kind, **outcome)
         await self._ledger.evidence.put(f"switch/{request.kind}", outcome)
         await self._ledger.requests.answer(request, done=result.switched, **outcome)
+
+    async def _unless_stopped(self, sequence: SwitchSequence, max_blocked: float) -> SwitchResult:
+        """Run a switch; when the process is told to stop in the middle, let it take itself back first."""
+        switching = asyncio.create_task(sequence.run(max_blocked=max_blocked))
+        told = asyncio.create_task(self._ports.stopping.wait())
+        await asyncio.wait({switching, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if not switching.done():
+            switching.cancel()
+        try:
+            return await switching
+        except asyncio.CancelledError:
+            return SwitchResult(False, "the worker was told to stop; the earlier state is back", 0.0, {})
 
     async def _end(self, request: Request) -> None:
         """Complete or abort: the last move of the phase."""

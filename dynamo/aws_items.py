@@ -6,8 +6,8 @@ reference, GetItem, BatchGetItem, Scan, Query, PutItem, DeleteItem, TransactWrit
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import orjson
 
@@ -16,6 +16,7 @@ from domain.guards import UNGUARDED, WriteGuard
 from domain.items import Item
 from dynamo.calls import Calls, Document
 from dynamo.expressions import condition_parameters, key_condition_parameters
+from dynamo.failures import Unwritten
 from dynamo.ports import Action, Check, Delete, Page, Put, QueryRequest, ScanRequest
 from dynamo.retries import Subject
 
@@ -40,26 +41,28 @@ class AwsItems:
     async def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool = True) -> list[Item]:
         """Return the items that exist, in any order. Any number of keys; equal ones count once."""
         found: list[Item] = []
-        for chunk in _chunks(table, _distinct(keys), consistent=consistent):
-            while chunk:
-                chunk = await self._batch_round(table, chunk, found)  # noqa: PLW2901 - what is left of it
+        distinct = _distinct(keys)
+        for start in range(0, len(distinct), _BATCH):
+            found += await self._batch(table, distinct[start : start + _BATCH], consistent=consistent)
         return found
 
-    async def _batch_round(self, table: str, chunk: Document, found: list[Item]) -> Document:
-        """Ask until at least one key was processed; return what was not. UnprocessedKeys count as throttling."""
-        pending = chunk
+    async def _batch(self, table: str, keys: list[Item], *, consistent: bool) -> list[Item]:
+        """Ask until every key was processed. No progress at all counts as throttling; some is the 16 MB limit."""
+        found: list[Item] = []
+        pending = keys
 
         async def attempt() -> None:
             nonlocal pending
-            answer = await self._calls.once("BatchGetItem", {"RequestItems": pending, **_TOTAL})
+            request = {table: {"Keys": pending, "ConsistentRead": consistent}}
+            answer = await self._calls.once("BatchGetItem", {"RequestItems": request, **_TOTAL})
             found.extend(answer.get("Responses", {}).get(table, ()))
-            unprocessed = answer.get("UnprocessedKeys") or {}
-            if unprocessed and len(unprocessed[table]["Keys"]) == len(pending[table]["Keys"]):
-                raise ThrottledError(f"BatchGetItem on {table}: no key was processed")
-            pending = unprocessed
+            asked, pending = pending, answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+            if pending:
+                kind = Unwritten if len(pending) < len(asked) else ThrottledError
+                raise kind(f"BatchGetItem on {table}: {len(pending)} of {len(asked)} keys unprocessed")
 
         await self._calls.retrier.run(attempt, Subject("BatchGetItem", table))
-        return pending
+        return found
 
     async def scan_page(self, request: ScanRequest) -> Page:
         """Return one page of a scan."""
@@ -124,8 +127,3 @@ def _page(answer: Document) -> Page:
 
 def _distinct(keys: Sequence[Item]) -> list[Item]:
     return list({orjson.dumps(key, option=orjson.OPT_SORT_KEYS): key for key in keys}.values())
-
-
-def _chunks(table: str, keys: list[Item], *, consistent: bool) -> Iterator[dict[str, Any]]:
-    for start in range(0, len(keys), _BATCH):
-        yield {table: {"Keys": keys[start : start + _BATCH], "ConsistentRead": consistent}}

@@ -148,6 +148,7 @@ _ITEM_FAULTS: Final = (
     "Missing the key",
     "One of the required keys was not given a value",
     "The provided key element does not match the schema",
+    "number of conditions on the keys is invalid",
     "secondary index key",
     "for a key attribute",
     "primary key values must be under",

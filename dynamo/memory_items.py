@@ -99,7 +99,7 @@ class MemoryItems:
 
     def _get(self, name: str, key: Item) -> Item | None:
         table = self._server.table(name)
-        found = table.at(table.place_of(key))
+        found = table.at(table.asked_for(key))
         return None if found is None else copied(found)
 
     def _get_all(self, name: str, keys: Sequence[Item]) -> list[Item]:

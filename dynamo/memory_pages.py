@@ -25,7 +25,7 @@ def scan(table: StoredTable, request: ScanRequest) -> Page:
     low, high = (-(-(part << HASH_BITS) // request.total_segments) for part in (request.segment, request.segment + 1))
     candidates = table.between((low,), (high,))
     if request.start is not None:
-        start = table.place_of(request.start)
+        start = table.asked_for(request.start)
         if not low <= start[0] < high:
             raise FatalError("Exclusive start key must lie within the segment")
         candidates = candidates[bisect_right(candidates, start, key=lambda stored: stored.place) :]

@@ -11,7 +11,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from domain.errors import DataError
+from domain.errors import DataError, FatalError
 from domain.items import AttributeValue, Item, canonical
 from domain.tables import TableDefinition
 from dynamo.item_rules import check_index_key, check_key, check_size, comparable, normalised
@@ -80,6 +80,13 @@ class StoredTable:
         if len(ready) != len(self.definition.key):
             raise DataError("The provided key element does not match the schema")
         return self.place_in(ready)
+
+    def asked_for(self, key: Item) -> Place:
+        """Return the place that a read asks for. Raises FatalError for a key of another schema: our bug."""
+        try:
+            return self.place_of(key)
+        except DataError as error:
+            raise FatalError(error.message) from error
 
     def place_in(self, item: Item) -> Place:
         """Return the place of a normalised item."""

@@ -7,6 +7,7 @@ only in its legacy retry handler, which is off. Sources: AWS, "DynamoDB low-leve
 
 import zlib
 from http import HTTPStatus
+from io import BytesIO
 from typing import Any, Final
 
 import orjson
@@ -14,6 +15,7 @@ from aiobotocore.parsers import AioResponseParserFactory
 from botocore.exceptions import ChecksumError
 from botocore.parsers import ResponseParserError
 
+_LARGE_BODY = 1024 * 1024  # bytes; above it aiohttp wants a file, so as to let others run while it sends
 _MOST_QUOTED = 300  # characters of an answer that is not JSON, for the message
 
 
@@ -23,6 +25,7 @@ class RawSerializer:
     def serialize_to_request(self, parameters: dict[str, Any], operation_model: Any) -> dict[str, Any]:
         """Return botocore's request document. Raises orjson.JSONEncodeError for what JSON cannot carry."""
         metadata = operation_model.metadata
+        body = orjson.dumps(parameters)
         return {
             "url_path": "/",
             "query_string": "",
@@ -31,7 +34,7 @@ class RawSerializer:
                 "X-Amz-Target": f"{metadata['targetPrefix']}.{operation_model.name}",
                 "Content-Type": f"application/x-amz-json-{metadata['jsonVersion']}",
             },
-            "body": orjson.dumps(parameters),
+            "body": BytesIO(body) if len(body) > _LARGE_BODY else body,
         }
 
 

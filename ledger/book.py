@@ -7,6 +7,7 @@ from domain.clock import Clock
 from domain.guards import UNGUARDED, WriteGuard
 from domain.tables import KeyAttribute, TableDefinition
 from dynamo.ports import Items
+from ledger.cursors import Segments
 from ledger.echoes import Echoes
 from ledger.findings import Evidence, Quarantine
 from ledger.history import History
@@ -14,7 +15,6 @@ from ledger.marks import Marks
 from ledger.migration import Migration
 from ledger.requests import Requests
 from ledger.rows import Rows
-from ledger.cursors import Segments
 from ledger.streams import Streams
 from ledger.switches import Switches
 from ledger.tombstones import Tombstones

@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MS = -62_135_596_800_000  # 0001-01-01T00:00:00.000Z
 _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 _MOST_DIGITS = 15  # any number with more digits before the point is outside these years
-_MOST_FIGURES = 38  # DynamoDB's own limit
+_MOST_FIGURES, _LEAST_EXPONENT, _MOST_EXPONENT = 38, -130, 125  # DynamoDB's own limits
 
 
 def plain_number(value: AttributeValue) -> str | None:
@@ -103,7 +103,10 @@ def _decimal(value: AttributeValue) -> Decimal | None:
         found = Decimal(written)
     except InvalidOperation:
         return None
-    return found if found.is_finite() and len(found.as_tuple().digits) <= _MOST_FIGURES else None
+    if not found.is_finite() or (found and not _LEAST_EXPONENT <= found.adjusted() <= _MOST_EXPONENT):
+        return None
+    figures = "".join(map(str, found.as_tuple().digits)).strip("0")
+    return found if len(figures) <= _MOST_FIGURES else None
 
 
 def _milliseconds(value: AttributeValue) -> int | None:

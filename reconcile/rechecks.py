@@ -12,6 +12,9 @@ from dynamo.ports import Items
 from mapping.plan import Plan
 from reconcile.comparison import Kind, Mismatch, is_expired, judge
 
+_READS_AT_ONCE = 32
+"""Suspects read side by side."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -53,19 +56,27 @@ class Rechecker:
         """Recheck until a suspect agrees or patience is over."""
         verdict, left = Verdict(), sorted(suspects)
         for attempt in range(patience.rounds):
-            found: dict[str, list[Mismatch]] = {}
-            for source_id in left:
-                pair = await self.read(source_id, suspects[source_id])
-                mismatches = self._judged(pair, serving)
-                if mismatches and self._is_expired(pair):
-                    verdict.expired += 1
-                elif mismatches:
-                    found[source_id] = mismatches
+            pairs = await self._read_all({source_id: suspects[source_id] for source_id in left})
+            judged = {pair.source_id: self._judged(pair, serving) for pair in pairs}
+            expired = {pair.source_id for pair in pairs if judged[pair.source_id] and self._is_expired(pair)}
+            verdict.expired += len(expired)
+            found = {name: wrong for name, wrong in judged.items() if wrong and name not in expired}
             verdict.mismatches, left = found, sorted(found)
             if not left or attempt == patience.rounds - 1:
                 break
             await asyncio.sleep(patience.pause)
         return verdict
+
+    async def _read_all(self, suspects: Mapping[str, Collection[TargetKey]]) -> list[Pair]:
+        limit = asyncio.Semaphore(_READS_AT_ONCE)
+
+        async def bounded(source_id: str, keys: Collection[TargetKey]) -> Pair:
+            async with limit:
+                return await self.read(source_id, keys)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(bounded(source_id, keys)) for source_id, keys in suspects.items()]
+        return [task.result() for task in tasks]
 
     async def read(self, source_id: str, suspected: Collection[TargetKey]) -> Pair:
         """Read the target's items of an id first and its source item second, all consistently (protocol §7: repair).

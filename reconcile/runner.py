@@ -14,11 +14,11 @@ from domain.items import Item, mark_id
 from domain.phases import Phase, Side
 from domain.tables import TableDefinition
 from dynamo.ports import Database, ScanRequest
-from ledger.book import Ledger
+from ledger.findings import Lane
 from ledger.hints import Bell
 from ledger.requests import Request, RequestKind
 from mapping.plan import Plan
-from reconcile.comparison import Mismatch, Sweep
+from reconcile.comparison import Kind, Mismatch, Sweep
 from reconcile.rechecks import Patience, Rechecker, Verdict
 from reconcile.repairs import Repairer, RepairPorts
 
@@ -131,43 +131,82 @@ class Comparison:
             }
 
 
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """What wakes the reconciler before its poll, and what ends it."""
+
+    bell: Bell
+    stopping: asyncio.Event
+
+
 class Reconciler:
     """Keeps the evidence fresh while the service runs."""
 
-    def __init__(
-        self, comparison: Comparison, ports: ComparePorts, ledger: Ledger, repairs: RepairPorts, bell: Bell
-    ) -> None:
+    def __init__(self, comparison: Comparison, ports: ComparePorts, wake: Wake, repairs: RepairPorts) -> None:
         """``repairs`` are used after a rollback, and when a request asks for it."""
         self._comparison = comparison
         self._ports = ports
-        self._ledger = ledger
+        self._ledger = repairs.ledger
         self._repairs = repairs
-        self._bell = bell
+        self._bell = wake.bell
+        self._stopping = wake.stopping
         self._last = float("-inf")
         self._last_phase: Phase | None = None
 
     async def run(self) -> None:
-        """Answer requests at once, and compare on schedule, for ever."""
+        """Answer requests at once, and compare on schedule, until told to stop."""
         scheduled: asyncio.Task[object] | None = None
         async with asyncio.TaskGroup() as group:
-            while True:
+            while not self._stopping.is_set():
                 asked = await self._ledger.requests.waiting(RequestKind.VERIFY)
                 if asked and scheduled is not None:
                     scheduled.cancel()
                 for request in asked:
                     await self._answer(request)
+                for request in await self._ledger.requests.waiting(RequestKind.RETRY):
+                    await self._retry(request)
                 phase = (await self._ledger.migration.state()).phase
                 idle = scheduled is None or scheduled.done()
                 if idle and phase in _SCHEDULED and (self._is_due() or phase is not self._last_phase):
                     self._last_phase = phase
                     scheduled = group.create_task(self._on_schedule(phase))
                 await self._bell.wait(_POLL)
+            if scheduled is not None:
+                scheduled.cancel()
 
     async def _answer(self, request: Request) -> None:
         """Do what a request asks; somebody is waiting, perhaps with writes blocked."""
         found = await self.reconcile(fenced=bool(request.facts.get("fenced")), repair=bool(request.facts.get("repair")))
         await self._ledger.requests.answer(request, done=True, **found.evidence(self._ports.plan))
         self._bell.ring()
+
+    async def _retry(self, request: Request) -> None:
+        """Repair one quarantined id from the source as it is now; its entry goes when both sides agree."""
+        source, source_id = request.facts["source"], request.facts["source_id"]
+        entry = (await self._ledger.quarantine.of(source)).get(source_id)
+        if entry is None or request.facts["lane"] != Lane.FORWARD or not await self._source_serves():
+            why = "only an entry of the forward lane can be retried, while the source serves; see `quarantine drop`"
+            await self._ledger.requests.answer(request, done=False, why=why)
+            return
+        suspect = {source_id: [Mismatch(Kind.DIFFERENT, source_id, key) for key in entry.keys]}
+        await (await self._repairer()).repair(suspect)
+        verdict = await self._comparison.rechecker.settle(
+            {source_id: entry.keys}, Side.SOURCE, self._ports.settings.fenced_patience
+        )
+        agrees = not verdict.mismatches
+        if agrees:
+            await self._ledger.quarantine.clear(entry, entry.version)
+        why = "both sides agree; the entry is gone" if agrees else "it still cannot be applied; the entry stays"
+        await self._ledger.requests.answer(request, done=agrees, why=why)
+        self._bell.ring()
+
+    async def _repairer(self) -> Repairer:
+        epochs = {stream.name: stream.epoch for stream in await self._ledger.streams.all()}
+        rollbacks = (await self._ledger.migration.state()).rollbacks
+        return Repairer(self._repairs, epochs, adopts=rollbacks > 0)
+
+    async def _source_serves(self) -> bool:
+        return (await self._ledger.migration.state()).flag.serving is Side.SOURCE
 
     async def _on_schedule(self, phase: Phase) -> None:
         """After a rollback the target, which nobody reads, is mended from the source as well (protocol §9)."""
@@ -181,9 +220,7 @@ class Reconciler:
         patience = settings.fenced_patience if fenced else settings.patience
         found = await self._comparison.generation(state.flag.serving, patience)
         if repair and state.flag.serving is Side.SOURCE and found.verdict.mismatches:
-            epochs = {stream.name: stream.epoch for stream in await self._ledger.streams.all()}
-            repairer = Repairer(self._repairs, epochs, adopts=state.rollbacks > 0)
-            repaired = await repairer.repair(found.verdict.mismatches)
+            repaired = await (await self._repairer()).repair(found.verdict.mismatches)
             await self._ledger.history.add("repaired", ids=len(found.verdict.mismatches), puts=repaired)
             found = await self._comparison.generation(state.flag.serving, patience)
         await self._ledger.evidence.put(f"reconcile/{state.flag.serving}", found.evidence(self._ports.plan))

@@ -4,7 +4,9 @@ A tombstone is purged as soon as (a) the copy of its source is complete, (b) the
 (c) no write sent before that can still land. The delete is conditional on the very same stamp.
 """
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from apply.door import Door
 from domain.stamps import Stamp
@@ -19,44 +21,52 @@ _PAUSE = 2.0
 """Seconds between rounds; the bell shortens them while a cutover waits."""
 
 
+@dataclass(frozen=True, slots=True)
+class PurgePorts:
+    """What purging works with; the guard answers (c)."""
+
+    plan: Plan
+    door: Door
+    ledger: Ledger
+    guard: LeaseGuard
+    bell: Bell
+    stopping: asyncio.Event
+
+
 class Purger:
     """Purges all the time, round by round."""
 
-    def __init__(self, plan: Plan, door: Door, ledger: Ledger, guard: LeaseGuard, bell: Bell) -> None:
-        """The guard answers (c)."""
-        self._plan = plan
-        self._door = door
-        self._ledger = ledger
-        self._guard = guard
-        self._bell = bell
+    def __init__(self, ports: PurgePorts) -> None:
+        """Nothing is purged before `run`."""
+        self._ports = ports
         self.standing = 0
 
     async def run(self) -> None:
-        """Purge for ever."""
-        while True:
+        """Purge until told to stop."""
+        while not self._ports.stopping.is_set():
             await self.round()
-            await self._bell.wait(_PAUSE)
+            await self._ports.bell.wait(_PAUSE)
 
     async def round(self) -> int:
         """Purge what may go; return how many tombstones are left."""
-        listed = await self._ledger.tombstones.all()
+        listed = await self._ports.ledger.tombstones.all()
         sources = {stone.source for stone, _ in listed}
         copied = {source for source in sources if await self._copied(source)}
-        shards = {source: await self._ledger.streams.shards(source) for source in copied}
+        shards = {source: await self._ports.ledger.streams.shards(source) for source in copied}
         done = [pair for pair in listed if pair[0].source in copied and passed(pair[0], shards[pair[0].source])]
         if done:
-            await self._guard.quiet()
+            await self._ports.guard.quiet()
         for stone, row in done:
             stamp = Stamp(stone.source_id, stone.version, stone.checksum, dead=True)
-            await self._door.purge(self._plan.key_item(stone.key), stamp)
-            await self._ledger.tombstones.remove(row)
+            await self._ports.door.purge(self._ports.plan.key_item(stone.key), stamp)
+            await self._ports.ledger.tombstones.remove(row)
         self.standing = len(listed) - len(done)
         if done:
-            self._bell.ring()
+            self._ports.bell.ring()
         return self.standing
 
     async def _copied(self, source: str) -> bool:
-        segments = await self._ledger.segments.of(source)
+        segments = await self._ports.ledger.segments.of(source)
         return bool(segments) and all(segment.done for segment in segments)
 
 

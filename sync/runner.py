@@ -4,7 +4,7 @@ The next step down is `followers.ShardFollower.run`; what a record means is said
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from domain.errors import FatalError, GapError
@@ -18,11 +18,11 @@ from sync.followers import Handler, ShardFollower, Surroundings
 class Sync:
     """Follows all streams the ledger names, for as long as it runs."""
 
-    def __init__(self, database: Database, around: Surroundings, handlers: Mapping[str, Handler]) -> None:
-        """``handlers`` gives each stream, by name, what its records mean."""
+    def __init__(self, database: Database, around: Surroundings, handler_of: Callable[[StreamRow], Handler]) -> None:
+        """``handler_of`` makes what says the meaning of a stream's records."""
         self._database = database
         self._around = around
-        self._handlers = handlers
+        self._handler_of = handler_of
 
     async def run(self) -> None:
         """Follow until told to stop. Raises GapError when records are lost, FatalError when a stream was replaced."""
@@ -32,12 +32,13 @@ class Sync:
 
     async def _follow(self, stream: StreamRow) -> None:
         """Keep one follower on every shard that is ready, and look for new shards."""
+        handler = self._handler_of(stream)
         running: dict[str, asyncio.Task[ShardRow]] = {}
         async with asyncio.TaskGroup() as group:
             while not self._around.stopping.is_set():
                 shards = await self._discover(stream)
                 for shard in lineage.ready(shards, running.keys()):
-                    follower = ShardFollower(self._around, stream, shard, self._handlers[stream.name])
+                    follower = ShardFollower(self._around, stream, shard, handler)
                     running[shard.shard_id] = group.create_task(follower.run())
                 await self._change_of(running.values())
                 running = {shard_id: task for shard_id, task in running.items() if not task.done()}

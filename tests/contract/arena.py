@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from domain.changes import Change
-from domain.items import Item, number, text
+from domain.items import AttributeValue, Item, number, text
 from domain.tables import IndexDefinition, KeyAttribute, TableDefinition, ViewType
 from dynamo.ports import Database, Delete, Put, QueryRequest, ScanRequest, ShardPlace
 
@@ -20,15 +20,23 @@ class Flavor:
     """Shards of a new stream: the twin opens several, DynamoDB Local one, AWS as many as it likes."""
     created_granularity_ms: int
     """DynamoDB Local truncates ApproximateCreationDateTime to the minute, AWS to the second."""
+    page_crosses_1_mb: bool
+    """DynamoDB Local gives the item that crosses the limit along, AWS ends the page before it."""
     patience_s: float
     """How long records and TTL settings may take to show."""
     counts_at_once: bool
     """AWS counts a table's items every six hours or so."""
 
 
-MEMORY = Flavor("memory", open_shards=2, created_granularity_ms=1, patience_s=1, counts_at_once=True)
-LOCAL = Flavor("local", open_shards=1, created_granularity_ms=60_000, patience_s=10, counts_at_once=True)
-AWS = Flavor("aws", open_shards=None, created_granularity_ms=1000, patience_s=60, counts_at_once=False)
+MEMORY = Flavor(
+    "memory", open_shards=2, created_granularity_ms=1, page_crosses_1_mb=False, patience_s=1, counts_at_once=True
+)
+LOCAL = Flavor(
+    "local", open_shards=1, created_granularity_ms=60_000, page_crosses_1_mb=True, patience_s=10, counts_at_once=True
+)
+AWS = Flavor(
+    "aws", open_shards=None, created_granularity_ms=1000, page_crosses_1_mb=False, patience_s=60, counts_at_once=False
+)
 
 PK = KeyAttribute("PK", "S")
 SK = KeyAttribute("SK", "S")
@@ -151,7 +159,7 @@ def key(pk: str, sk: str = "a") -> Item:
     return {"PK": text(pk), "SK": text(sk)}
 
 
-def item(pk: str, sk: str = "a", **attributes: dict[str, object]) -> Item:
+def item(pk: str, sk: str = "a", **attributes: AttributeValue) -> Item:
     """Return an item of the usual schema."""
     return {**key(pk, sk), **attributes}
 

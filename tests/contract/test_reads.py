@@ -60,8 +60,8 @@ async def test_a_page_ends_before_1_mb_and_counts_units(arena: Arena) -> None:
     for each in range(6):
         await arena.put(table, item("p", str(each), x=text("x" * 300_000)))
     page = await arena.database.scan_page(ScanRequest(table))
-    assert len(page.items) == 3
-    assert page.last_key == key("p", "2")
+    assert len(page.items) == (4 if arena.flavor.page_crosses_1_mb else 3)
+    assert page.last_key == key("p", str(len(page.items) - 1))
     assert 200 < float(page.units) < 300
     eventually = await arena.database.scan_page(ScanRequest(table, consistent=False))
     assert float(eventually.units) * 2 == float(page.units)

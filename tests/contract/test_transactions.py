@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from domain.errors import ConditionFailed, FatalError
-from domain.items import number, text
+from domain.items import Item, number, text
 from domain.tables import ViewType
 from dynamo.conditions import Absent, Equal, Present
 from dynamo.ports import Action, Check, Delete, Put
@@ -90,6 +90,7 @@ async def test_of_competing_compare_and_sets_exactly_one_wins_each_round(arena: 
     table = await arena.table()
     await arena.put(table, item("p", n=number(0)))
     won = 0
+    standings: list[tuple[int, Item | None]] = []
 
     async def compete(worker: int, round_: int) -> None:
         nonlocal won
@@ -100,11 +101,12 @@ async def test_of_competing_compare_and_sets_exactly_one_wins_each_round(arena: 
             else:
                 await arena.database.transact([Put(table, claim, Equal(("n",), number(round_)))])
         except ConditionFailed as refusal:
-            assert refusal.standing is not None
-            assert refusal.standing["n"] == number(round_ + 1)
+            standings.append((round_, refusal.standing))
             return
         won += 1
 
     for round_ in range(10):
         await asyncio.gather(*(compete(worker, round_) for worker in range(6)))
     assert won == 10
+    assert len(standings) == 50
+    assert all(standing is not None and standing["n"] == number(round_ + 1) for round_, standing in standings)

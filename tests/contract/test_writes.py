@@ -72,7 +72,7 @@ IMPOSSIBLE: dict[str, Item] = {
     "no number": item("p", x={"N": "twelve"}),
     "not a finite number": item("p", x={"N": "NaN"}),
     "nested too deep": item("p", x=nested(32)),
-    "attribute without a name": item("p", **{"": N1}),
+    "attribute without a name": {**key("p"), "": N1},
     "attribute without a name within a map": item("p", x={"M": {"": N1}}),
     "two types": item("p", x={"S": "a", "N": "1"}),
     "no type": item("p", x={}),
@@ -170,6 +170,13 @@ async def test_an_item_without_the_index_key_is_fine(arena: Arena) -> None:
 async def test_deleting_what_is_not_there_is_fine(arena: Arena) -> None:
     table = await arena.table()
     await arena.delete(table, key("nobody"))
+
+
+async def test_deleting_by_a_key_of_another_schema_is_a_data_error(arena: Arena) -> None:
+    table = await arena.table()
+    for wrong in ({"PK": text("p")}, item("p", x=N1), {"PK": N1, "SK": text("a")}):
+        with pytest.raises(DataError):
+            await arena.delete(table, wrong)
 
 
 async def test_a_missing_table_is_fatal_and_named(arena: Arena) -> None:

@@ -1,0 +1,70 @@
+"""Asks the worker, through the ledger, for what only the leader may do: cut over, roll back, complete, repair."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from cutover.facts import gather
+from cutover.gates import Gate, completion_gates, cutover_gates, rollback_gates
+from domain.errors import ConditionFailed, RefusedError
+from ledger.requests import Request, RequestKind, RequestState
+from service.session import Session
+from service.worker import limits_of
+
+_POLL = 0.2
+_UNTAKEN = 30.0
+"""Seconds after which a request that no worker has taken is withdrawn."""
+
+_GATES = {
+    RequestKind.CUTOVER: cutover_gates,
+    RequestKind.ROLLBACK: rollback_gates,
+    RequestKind.COMPLETE: completion_gates,
+}
+
+
+async def gates_of(session: Session, kind: RequestKind) -> list[Gate]:
+    """Evaluate the gates of a request from the ledger, reading only."""
+    facts = await gather(session.ledger, session.database, session.plan, session.clock)
+    return _GATES[kind](facts, limits_of(session.settings))
+
+
+async def ask(
+    session: Session, kind: RequestKind, facts: dict[str, Any], told: Callable[[Request], None]
+) -> dict[str, Any]:
+    """Ask and wait for the answer; ``told`` hears of every step. Raises RefusedError when it was refused.
+
+    A gate that does not pass refuses before anything is written; a request that nobody takes is withdrawn.
+    """
+    if kind in _GATES:
+        refusals = [gate for gate in await gates_of(session, kind) if not gate.passes]
+        if refusals:
+            listed = "; ".join(f"{gate.name} is {gate.value}, wanted {gate.limit}" for gate in refusals)
+            message = f"{kind} refused by its gates, nothing was changed: {listed}"
+            raise RefusedError(message, hint=refusals[0].hint)
+    request = await session.ledger.requests.ask(kind, **facts)
+    began = session.clock.monotonic()
+    while not request.over:
+        await asyncio.sleep(_POLL)
+        request = await session.ledger.requests.get(request)
+        told(request)
+        if request.state is RequestState.OPEN and session.clock.monotonic() - began > _UNTAKEN:
+            await _withdraw(session, request)
+    if request.state is RequestState.REFUSED:
+        message = str(request.answer.get("why", "refused"))
+        raise RefusedError(message)
+    return request.answer
+
+
+async def _withdraw(session: Session, request: Request) -> None:
+    try:
+        await session.ledger.requests.answer(request, done=False, why="withdrawn: no worker took it")
+    except ConditionFailed:
+        return  # taken at the last moment: go on waiting
+    message = f"no worker took the request within {_UNTAKEN:.0f} s; it was withdrawn, nothing was changed"
+    raise RefusedError(message, hint="start `tableturn run`")
+
+
+def as_documents(gates: list[Gate]) -> list[dict[str, Any]]:
+    """Return gates ready for JSON or a table."""
+    return [asdict(gate) for gate in gates]

@@ -1,0 +1,272 @@
+"""The command line, `tableturn`: every command with ``--json``, an example in its help, and documented exit codes.
+
+Exit codes: 0 done · 1 failed, the message says what to do · 2 wrong usage · 3 refused by a gate or guard, nothing
+changed · 4 fenced, another worker leads. Each command opens a `service.session`; the work is done by other modules.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from domain.errors import FatalError
+from ledger.requests import Request, RequestKind
+from service import console
+from service.console import ERR, carry_out
+from service.settings import Settings
+
+APP = typer.Typer(
+    name="tableturn",
+    help="Turns live DynamoDB tables into a single-table schema, and back, without losing a write.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+QUARANTINE = typer.Typer(help="What could not be applied, and why.", no_args_is_help=True)
+APP.add_typer(QUARANTINE, name="quarantine")
+
+Plan = Annotated[
+    str | None, typer.Option("--plan", envvar="TABLETURN_PLAN", help="plan file, or name of a shipped plan")
+]
+Ledger = Annotated[str | None, typer.Option("--ledger", envvar="TABLETURN_LEDGER", help="name of the ledger table")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+Reason = Annotated[str, typer.Option("--reason", help="why; stands in the history")]
+
+
+def main() -> None:
+    """Run the program."""
+    APP()
+
+
+def settings_of(**flags: object) -> Settings:
+    """Read environment and flags, and set the logs up; ends the process when a setting is wrong."""
+    from service.logs import set_up
+
+    try:
+        settings = Settings.from_environment(**flags)
+    except FatalError as error:
+        console.fail(error)
+    set_up(settings.log_level)
+    return settings
+
+
+@APP.command()
+def demo(
+    json: Json = False,
+    rate: Annotated[int, typer.Option(help="application writes per second")] = 40,
+    seed: Annotated[int, typer.Option(help="seed of the traffic")] = 1,
+) -> None:
+    """A whole migration on an embedded DynamoDB with live traffic: cut over, roll back, cut over again.
+
+    Example: tableturn demo --json
+    """
+    from service.demo.story import main as tell
+
+    raise typer.Exit(tell(json_output=json, rate=rate, seed=seed))
+
+
+@APP.command()
+def plan(plan: Plan = None, json: Json = False) -> None:
+    """Prove the plan: tables held against it, every legacy item read and translated both ways. Writes nothing.
+
+    Example: SECRETS_PREFIX=acme-staging tableturn plan
+    """
+    from service.commands import prove_plan
+
+    settings = settings_of(plan=plan)
+    carry_out(lambda: prove_plan(settings, json=json))
+
+
+@APP.command()
+def init(
+    plan: Plan = None,
+    ledger: Ledger = None,
+    create_targets: Annotated[
+        bool, typer.Option("--create-targets", help="create target tables that are missing")
+    ] = False,
+    enable_streams: Annotated[bool, typer.Option("--enable-streams", help="switch on streams that are off")] = False,
+    dry_run: Annotated[
+        bool | None, typer.Option("--dry-run", envvar="DRY_RUN", help="only say what would be done")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Create the ledger, the target tables and streams if asked; PLANNED → CAPTURE.
+
+    Example: tableturn init --create-targets --enable-streams
+    """
+    from service.commands import initialise_migration
+
+    settings = settings_of(plan=plan, ledger=ledger, dry_run=dry_run)
+    carry_out(
+        lambda: initialise_migration(settings, create_targets=create_targets, enable_streams=enable_streams, json=json)
+    )
+
+
+@APP.command()
+def run(
+    plan: Plan = None,
+    ledger: Ledger = None,
+    standby: Annotated[bool, typer.Option("--standby", help="wait for the lease instead of refusing")] = False,
+    host: Annotated[str | None, typer.Option(help="address to listen on (TABLETURN_HOST)")] = None,
+    port: Annotated[int | None, typer.Option(help="port of /metrics and /healthz (TABLETURN_PORT)")] = None,
+) -> None:
+    """The service: copy, follow, compare, and carry out what is asked; /healthz, /readyz, /metrics. Ends on SIGTERM.
+
+    Example: tableturn run --port 9464
+    """
+    from service.commands import run_worker
+
+    settings = settings_of(plan=plan, ledger=ledger, host=host, port=port)
+    carry_out(lambda: run_worker(settings, standby=standby))
+
+
+@APP.command()
+def status(
+    plan: Plan = None,
+    ledger: Ledger = None,
+    watch: Annotated[bool, typer.Option("--watch", help="keep looking, with progress bars, until interrupted")] = False,
+    json: Json = False,
+) -> None:
+    """Phase, flag, progress, lag, mismatches, quarantine, and the gates of the next step.
+
+    Example: tableturn status --watch
+    """
+    from service.commands import show_status
+
+    settings = settings_of(plan=plan, ledger=ledger)
+    carry_out(lambda: show_status(settings, watch=watch, json=json))
+
+
+@APP.command()
+def reconcile(
+    plan: Plan = None,
+    ledger: Ledger = None,
+    repair: Annotated[bool, typer.Option("--repair", help="let the worker mend the target from the source")] = False,
+    json: Json = False,
+) -> None:
+    """Compare both sides in full, through the mapping, now. Exit code 3 when they do not agree.
+
+    Example: tableturn reconcile --json
+    """
+    from service.commands import compare_now
+
+    settings = settings_of(plan=plan, ledger=ledger)
+    carry_out(lambda: compare_now(settings, repair=repair, json=json))
+
+
+@APP.command()
+def cutover(
+    plan: Plan = None,
+    ledger: Ledger = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the gates and change nothing")] = False,
+    max_blocked: Annotated[float | None, typer.Option(help="s: take it back when writes are blocked longer")] = None,
+    json: Json = False,
+) -> None:
+    """Switch the application to the target: gates, fence, drain, verify, switch, unfence; or the earlier state.
+
+    Example: tableturn cutover --max-blocked 5
+    """
+    _switch(RequestKind.CUTOVER, settings_of(plan=plan, ledger=ledger), max_blocked, dry_run=dry_run, json=json)
+
+
+@APP.command()
+def rollback(
+    plan: Plan = None,
+    ledger: Ledger = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the gates and change nothing")] = False,
+    max_blocked: Annotated[float | None, typer.Option(help="s: take it back when writes are blocked longer")] = None,
+    json: Json = False,
+) -> None:
+    """Switch the application back to the legacy tables, which hold what was written since; repeatable.
+
+    Example: tableturn rollback --dry-run
+    """
+    _switch(RequestKind.ROLLBACK, settings_of(plan=plan, ledger=ledger), max_blocked, dry_run=dry_run, json=json)
+
+
+@APP.command()
+def complete(plan: Plan = None, ledger: Ledger = None, reason: Reason = "", json: Json = False) -> None:
+    """End the migration after its bake: no way back any more. BAKE → DONE.
+
+    Example: tableturn complete --reason "seven clean days"
+    """
+    _end(RequestKind.COMPLETE, settings_of(plan=plan, ledger=ledger), reason, json=json)
+
+
+@APP.command()
+def abort(plan: Plan = None, ledger: Ledger = None, reason: Reason = "", json: Json = False) -> None:
+    """Give the migration up before the switch; the legacy tables serve as ever.
+
+    Example: tableturn abort --reason "not this quarter"
+    """
+    _end(RequestKind.ABORT, settings_of(plan=plan, ledger=ledger), reason, json=json)
+
+
+@QUARANTINE.command("list")
+def quarantine_list(plan: Plan = None, ledger: Ledger = None, json: Json = False) -> None:
+    """List what is in quarantine; names are masked where they are secrets.
+
+    Example: tableturn quarantine list
+    """
+    from service.commands import list_quarantine
+
+    settings = settings_of(plan=plan, ledger=ledger)
+    carry_out(lambda: list_quarantine(settings, json=json))
+
+
+Entry = Annotated[str, typer.Argument(help="the entry's number in `quarantine list`")]
+
+
+@QUARANTINE.command("retry")
+def quarantine_retry(entry: Entry, plan: Plan = None, ledger: Ledger = None, json: Json = False) -> None:
+    """Translate the item again as it is now; the entry goes when both sides agree.
+
+    Example: tableturn quarantine retry 3f2a9c
+    """
+    from service.commands import retry_quarantined
+
+    settings = settings_of(plan=plan, ledger=ledger)
+    carry_out(lambda: retry_quarantined(settings, entry, json=json))
+
+
+@QUARANTINE.command("drop")
+def quarantine_drop(entry: Entry, reason: Reason, plan: Plan = None, ledger: Ledger = None) -> None:
+    """Strike an entry that was settled by hand; who, which and why stand in the history.
+
+    Example: tableturn quarantine drop 3f2a9c --reason "test data"
+    """
+    from service.commands import drop_quarantined
+
+    settings = settings_of(plan=plan, ledger=ledger)
+    carry_out(lambda: drop_quarantined(settings, entry, reason))
+
+
+def _switch(kind: RequestKind, settings: Settings, max_blocked: float | None, *, dry_run: bool, json: bool) -> None:
+    from service.commands import ask_worker, show_gates
+
+    if dry_run:
+        carry_out(lambda: show_gates(settings, kind, json=json))
+    facts: dict[str, Any] = {"by": console.operator()}
+    if max_blocked is not None:
+        facts["max_blocked_ms"] = int(max_blocked * 1000)
+    carry_out(lambda: ask_worker(settings, kind, facts, told=_teller(), json=json))
+
+
+def _end(kind: RequestKind, settings: Settings, reason: str, *, json: bool) -> None:
+    from service.commands import ask_worker
+
+    facts = {"by": console.operator(), "reason": reason or "asked for by the operator"}
+    carry_out(lambda: ask_worker(settings, kind, facts, told=_teller(), json=json))
+
+
+def _teller() -> Callable[[Request], None]:
+    """Return what prints each step once, as it begins."""
+    shown: set[str] = set()
+
+    def tell(request: Request) -> None:
+        step = request.answer.get("step")
+        if step and step not in shown:
+            shown.add(step)
+            ERR.print(f"  {request.answer.get('blocked_ms', 0) / 1000:6.2f} s  {step}")
+
+    return tell

@@ -1,0 +1,282 @@
+"""What the commands do, one coroutine each; `service.cli` only parses. Each returns its exit code."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from domain.errors import FatalError, RefusedError
+from ledger.findings import Quarantined
+from ledger.requests import Request, RequestKind
+from reconcile.runner import ComparePorts, CompareSettings, Comparison
+from service import asking
+from service.console import ERR, OUT, Exit, as_json, gates_table
+from service.initialising import InitOptions, describe_all, initialise
+from service.metrics import Meter
+from service.preflight import examine
+from service.proving import Proof, prove
+from service.session import Session, ledger_name, session
+from service.settings import Settings
+from service.status import status
+from service.worker import Worker, limits_of
+
+_WATCH = 1.0
+"""Seconds between looks of ``status --watch``."""
+
+
+async def prove_plan(settings: Settings, *, json: bool) -> Exit:
+    """``tableturn plan``."""
+    async with session(settings) as opened:
+        found = examine(opened.plan, await describe_all(opened.database, opened.plan))
+        if any("there is no table" in problem for problem in found.problems):
+            raise FatalError("\n".join(["the plan does not fit the account:", *found.problems]))
+        with _bars("translating", quiet=json) as bars:
+            tasks = {name: bars.add_task(name, total=None) for name in opened.plan.sources}
+            proof = await prove(opened.database, opened.plan, told=lambda name, n: bars.advance(tasks[name], n))
+    document = _proof_document(proof, list(found.problems), streams_off=found.streams_off)
+    if json:
+        as_json(document)
+    else:
+        _print_proof(document)
+    return Exit.DONE if proof.holds and not found.problems else Exit.REFUSED
+
+
+async def initialise_migration(settings: Settings, *, create_targets: bool, enable_streams: bool, json: bool) -> Exit:
+    """``tableturn init``."""
+    async with session(settings) as opened:
+        options = InitOptions(
+            ledger_name(settings, opened.plan), create_targets, enable_streams, dry_run=settings.dry_run
+        )
+        steps = await initialise(opened.database, opened.plan, opened.clock, options, who="init")
+    if json:
+        as_json({"ledger": options.ledger, "dry_run": settings.dry_run, "steps": steps})
+    else:
+        for step in steps:
+            OUT.print(f"✓ {step}" if not settings.dry_run else f"  {step}")
+        OUT.print("next: `tableturn run`")
+    return Exit.DONE
+
+
+async def run_worker(settings: Settings, *, standby: bool) -> Exit:
+    """``tableturn run``."""
+    meter = Meter()
+    async with session(settings, observer=meter) as opened:
+        worker = Worker(opened.database, opened.plan, settings, meter)
+        await worker.run(ledger_table=opened.ledger.rows.table, standby=standby)
+    return Exit.DONE
+
+
+async def show_status(settings: Settings, *, watch: bool, json: bool) -> Exit:
+    """``tableturn status``."""
+    async with session(settings) as opened:
+        await opened.check_ledger()
+        document = await _status(opened)
+        if json:
+            as_json(document)
+        elif watch:
+            await _watch(opened)
+        else:
+            _print_status(document)
+    return Exit.DONE
+
+
+async def compare_now(settings: Settings, *, repair: bool, json: bool) -> Exit:
+    """``tableturn reconcile``: in this process, read-only; a repair is the worker's, who holds the lease."""
+    async with session(settings) as opened:
+        await opened.check_ledger()
+        if repair:
+            finding = await asking.ask(opened, RequestKind.VERIFY, {"repair": True}, lambda _: None)
+        else:
+            ports = ComparePorts(opened.database, opened.plan, opened.clock, CompareSettings())
+            serving = (await opened.ledger.migration.state()).flag.serving
+            found = await Comparison(ports).generation(serving, ports.settings.patience)
+            finding = found.evidence(opened.plan)
+    if json:
+        as_json(finding)
+    else:
+        OUT.print(
+            f"{finding['mismatches']} mismatches among {finding['compared']} items in {finding['duration_ms']} ms"
+        )
+        for example in finding["examples"]:
+            OUT.print(f"  {example['kind']}: {example['item']} {', '.join(example['attributes'])}")
+    return Exit.REFUSED if finding["mismatches"] else Exit.DONE
+
+
+async def show_gates(settings: Settings, kind: RequestKind, *, json: bool) -> Exit:
+    """``cutover --dry-run`` and ``rollback --dry-run``."""
+    async with session(settings) as opened:
+        await opened.check_ledger()
+        gates = await asking.gates_of(opened, kind)
+    if json:
+        as_json({"passes": all(gate.passes for gate in gates), "gates": asking.as_documents(gates)})
+    else:
+        OUT.print(gates_table(asking.as_documents(gates)))
+    return Exit.DONE if all(gate.passes for gate in gates) else Exit.REFUSED
+
+
+async def ask_worker(
+    settings: Settings, kind: RequestKind, facts: dict[str, Any], *, told: Callable[[Request], None], json: bool
+) -> Exit:
+    """``cutover``, ``rollback``, ``complete``, ``abort``."""
+    async with session(settings) as opened:
+        await opened.check_ledger()
+        answer = await asking.ask(opened, kind, facts, (lambda _: None) if json else told)
+    if json:
+        as_json(answer)
+    elif "blocked_ms" in answer:
+        OUT.print(f"✓ {kind}: writes were blocked for {answer['blocked_ms'] / 1000:.2f} s")
+    else:
+        OUT.print(f"✓ {kind}")
+    return Exit.DONE
+
+
+async def list_quarantine(settings: Settings, *, json: bool) -> Exit:
+    """``tableturn quarantine list``."""
+    async with session(settings) as opened:
+        await opened.check_ledger()
+        entries = await opened.ledger.quarantine.everything()
+        shown = [
+            {
+                "entry": _number(entry),
+                "item": opened.plan.masked(entry.source_id),
+                "lane": entry.lane.value,
+                "reason": entry.reason.value,
+                "detail": entry.detail,
+                "at_ms": entry.at_ms,
+            }
+            for entry in entries
+        ]
+    if json:
+        as_json(shown)
+        return Exit.DONE
+    table = Table("entry", "item", "lane", "reason", "detail")
+    for entry in shown:
+        table.add_row(*(str(entry[name]) for name in ("entry", "item", "lane", "reason", "detail")))
+    OUT.print(table if shown else "quarantine is empty")
+    return Exit.DONE
+
+
+async def retry_quarantined(settings: Settings, number: str, *, json: bool) -> Exit:
+    """``tableturn quarantine retry``."""
+    async with session(settings) as opened:
+        await opened.check_ledger()
+        entry = await _entry(opened, number)
+        facts = {"source": entry.source, "source_id": entry.source_id, "lane": entry.lane.value}
+        answer = await asking.ask(opened, RequestKind.RETRY, facts, lambda _: None)
+    if json:
+        as_json(answer)
+    else:
+        OUT.print(f"✓ {answer['why']}")
+    return Exit.DONE
+
+
+async def drop_quarantined(settings: Settings, number: str, reason: str) -> Exit:
+    """``tableturn quarantine drop``."""
+    async with session(settings) as opened:
+        await opened.check_ledger()
+        entry = await _entry(opened, number)
+        item = opened.plan.masked(entry.source_id)
+        await opened.ledger.history.add("quarantine-dropped", item=item, reason=entry.reason.value, why=reason)
+        await opened.ledger.quarantine.clear(entry, entry.version)
+    OUT.print(f"✓ {item} dropped from quarantine")
+    return Exit.DONE
+
+
+def _number(entry: Quarantined) -> str:
+    """Return the short name by which an operator calls an entry."""
+    return hashlib.blake2b(f"{entry.lane}\n{entry.source_id}".encode(), digest_size=4).hexdigest()
+
+
+async def _entry(opened: Session, number: str) -> Quarantined:
+    for entry in await opened.ledger.quarantine.everything():
+        if _number(entry) == number:
+            return entry
+    message = f"there is no quarantine entry {number}"
+    raise RefusedError(message, hint="see `tableturn quarantine list`")
+
+
+async def _status(opened: Session) -> dict[str, Any]:
+    limits = limits_of(opened.settings)
+    return await status(opened.ledger, opened.database, opened.plan, opened.clock, limits)
+
+
+async def _watch(opened: Session) -> None:
+    """Show progress bars with rate and ETA until interrupted or over."""
+    with _bars("copying", quiet=False) as bars:
+        tasks = {name: bars.add_task(name, total=None) for name in opened.plan.sources}
+        while True:
+            document = await _status(opened)
+            for name, each in document["sources"].items():
+                bars.update(tasks[name], completed=each["copied"], total=each["expected"])
+            lag = max((lag for lag in document["lag_ms"].values() if lag is not None), default=0) / 1000
+            bars.log(f"{document['phase']}  lag {lag:.1f} s  quarantine {sum(document['quarantined'].values())}")
+            if document["phase"] in {"DONE", "ABORTED"}:
+                return
+            await asyncio.sleep(_WATCH)
+
+
+class RateColumn(ProgressColumn):
+    """Items per second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate, once there is one."""
+        return Text("" if task.speed is None else f"{task.speed:.0f}/s")
+
+
+def _bars(what: str, *, quiet: bool) -> Progress:
+    """Return progress bars with count, rate and time left; none where nobody looks."""
+    columns = (
+        TextColumn(f"{what} {{task.description}}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=ERR, disable=quiet or not ERR.is_terminal)
+
+
+def _print_status(document: dict[str, Any]) -> None:
+    OUT.print(
+        f"phase {document['phase']}   serving {document['serving']}"
+        f"{'' if document['writable'] else ' (writes blocked)'}   tombstones {document['tombstones']}"
+    )
+    table = Table("source", "copied", "expected", "lag")
+    for name, each in document["sources"].items():
+        lag = document["lag_ms"].get(name)
+        table.add_row(name, str(each["copied"]), str(each["expected"]), "" if lag is None else f"{lag / 1000:.1f} s")
+    OUT.print(table)
+    OUT.print(gates_table(document["gates"]))
+
+
+def _proof_document(proof: Proof, problems: list[str], *, streams_off: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "problems": problems,
+        "streams_off": list(streams_off),
+        "items": dict(proof.items),
+        "target_items": proof.target_items,
+        "faults": dict(proof.faults),
+        "examples": proof.examples,
+        "samples": proof.samples,
+    }
+
+
+def _print_proof(document: dict[str, Any]) -> None:
+    for name, count in document["items"].items():
+        OUT.print(f"✓ {name}: {count} records")
+    OUT.print(f"  {document['target_items']} target items would be written")
+    for line in (*document["problems"], *document["examples"]):
+        OUT.print(f"✗ {line}")
+    for table in document["streams_off"]:
+        OUT.print(f"! the stream of {table} is off: `tableturn init --enable-streams` switches it on")

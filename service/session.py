@@ -1,0 +1,55 @@
+"""What every command opens first: settings, plan, database, and the ledger as the operator sees it."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from domain.clock import Clock
+from domain.errors import FatalError
+from dynamo.aws import connect
+from dynamo.observer import NO_OBSERVER, Observer
+from dynamo.ports import Database
+from dynamo.retries import RetryPolicy
+from ledger.book import Ledger, operator_ledger
+from mapping.plan import Plan, load_plan
+from service.clock import SystemClock
+from service.console import operator
+from service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open connection with everything a command needs."""
+
+    settings: Settings
+    plan: Plan
+    database: Database
+    ledger: Ledger
+    clock: Clock
+
+    async def check_ledger(self) -> None:
+        """Raise FatalError unless the ledger stands and belongs to this plan."""
+        if await self.database.describe_table(self.ledger.rows.table) is not None:
+            await self.ledger.migration.check_plan(self.plan.name, self.plan.hash)
+            return
+        message = f"there is no ledger table {self.ledger.rows.table}"
+        raise FatalError(message, hint="run `tableturn init` first, or check --ledger, prefix and region")
+
+
+def ledger_name(settings: Settings, plan: Plan) -> str:
+    """Return the ledger table's name: as set, else beside the target."""
+    return settings.ledger or f"{plan.target.name}-tableturn"
+
+
+@asynccontextmanager
+async def session(settings: Settings, *, observer: Observer = NO_OBSERVER) -> AsyncIterator[Session]:
+    """Load the plan and connect."""
+    plan = load_plan(settings.plan_path(), variables=os.environ)
+    retry = RetryPolicy(attempt_timeout_s=settings.request_seconds)
+    async with connect(
+        endpoint_url=settings.endpoint_url, region=settings.region, retry=retry, observer=observer
+    ) as database:
+        clock = SystemClock()
+        ledger = operator_ledger(database, ledger_name(settings, plan), clock, who=operator())
+        yield Session(settings, plan, database, ledger, clock)

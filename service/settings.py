@@ -1,0 +1,78 @@
+"""Settings of a process: from the environment, frozen, each with its unit and reason. The plan is no setting."""
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from domain.errors import FatalError
+from dynamo.local import endpoint_from_environment
+
+ENVIRONMENT = {
+    "plan": "TABLETURN_PLAN",
+    "ledger": "TABLETURN_LEDGER",
+    "region": "AWS_REGION",
+    "dry_run": "DRY_RUN",
+    "log_level": "MIGRATION_LOG_LEVEL",
+    "lease_seconds": "TABLETURN_LEASE_SECONDS",
+    "request_seconds": "TABLETURN_REQUEST_SECONDS",
+    "flag_staleness_seconds": "TABLETURN_FLAG_STALENESS_SECONDS",
+    "longest_request_seconds": "TABLETURN_LONGEST_REQUEST_SECONDS",
+    "max_blocked_seconds": "TABLETURN_MAX_BLOCKED_SECONDS",
+    "bake_seconds": "TABLETURN_BAKE_SECONDS",
+    "reconcile_interval_seconds": "TABLETURN_RECONCILE_INTERVAL_SECONDS",
+    "page_items": "TABLETURN_PAGE_ITEMS",
+    "segments": "TABLETURN_SEGMENTS",
+    "host": "TABLETURN_HOST",
+    "port": "TABLETURN_PORT",
+}
+"""Where each setting stands in the environment; the endpoint has `dynamo.local.ENDPOINT_VARIABLES`."""
+
+
+class Settings(BaseModel):
+    """What one process is told; all of it can differ between two workers of one migration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan: str = Field("tyler-setup", description="path of the plan file, or the name of a plan that ships with it")
+    ledger: str = Field("", description="name of the ledger table; empty: the target's name and -tableturn")
+    endpoint_url: str | None = Field(None, description="where DynamoDB answers; none: AWS")
+    region: str | None = Field(None, description="AWS region; none: what the AWS profile says")
+    dry_run: bool = Field(default=False, description="init: say what would be done, and do nothing")
+    log_level: str = Field("info", pattern="(?i)^(debug|info|warning|warn|error)$", description="least level logged")
+    lease_seconds: float = Field(10.0, gt=0, description="s: a standby takes over this long after the last sign")
+    request_seconds: float = Field(3.0, gt=0, description="s: longest time-out of one write; fits into the lease")
+    flag_staleness_seconds: float = Field(1.0, ge=0, description="s: how old an application's view of the flag may be")
+    longest_request_seconds: float = Field(2.0, ge=0, description="s: the application's longest write request")
+    max_blocked_seconds: float = Field(
+        10.0, gt=0, description="s: a switch that blocks writes longer takes itself back"
+    )
+    bake_seconds: float = Field(604_800.0, ge=0, description="s: the least time between cutover and complete: 7 days")
+    reconcile_interval_seconds: float = Field(60.0, gt=0, description="s: between scheduled full comparisons")
+    page_items: int | None = Field(None, gt=0, description="items a scanned page holds at most; none: 1 MB pages")
+    segments: int = Field(2, gt=0, description="scan segments per source, at least")
+    host: str = Field("127.0.0.1", description="address to listen on: loopback unless told otherwise")
+    port: int = Field(9464, ge=0, le=65_535, description="port of /metrics and /healthz; 0: any free one")
+
+    @classmethod
+    def from_environment(cls, **flags: object) -> "Settings":
+        """Read the environment; flags that are not None win. Raises FatalError naming each variable that is wrong."""
+        found: dict[str, object] = {
+            name: os.environ[variable] for name, variable in ENVIRONMENT.items() if os.environ.get(variable)
+        }
+        found["endpoint_url"] = endpoint_from_environment()
+        found |= {name: value for name, value in flags.items() if value is not None}
+        try:
+            return cls.model_validate(found)
+        except ValidationError as error:
+            wrong = [
+                f"{ENVIRONMENT.get(str(each['loc'][0]), each['loc'][0])}: {each['msg']}" for each in error.errors()
+            ]
+            message = f"settings cannot be used: {'; '.join(wrong)}"
+            raise FatalError(message, hint="see `tableturn run --help`") from error
+
+    def plan_path(self) -> Path:
+        """Return the plan file: as named, or the one of that name that ships with the program."""
+        given = Path(self.plan)
+        shipped = Path(__file__).parent.parent / "plans" / f"{self.plan}.yaml"
+        return shipped if not given.exists() and shipped.exists() else given

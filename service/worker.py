@@ -1,0 +1,226 @@
+"""``tableturn run``: take the lease, wire the engines, keep them running until told to stop or the migration is over.
+
+The newcomer's map: `Worker.run` starts everything; each engine's own `run` is where its work is.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from random import Random
+from typing import TypeVar
+
+from apply.door import Door
+from apply.returns import ReturnDoor
+from backfill.runner import Backfill, CopyPorts, CopySettings
+from cutover.facts import gather
+from cutover.gates import Limits
+from cutover.marking import Marker
+from cutover.runner import Director, DirectorPorts
+from cutover.sequence import SwitchPorts, SwitchSettings
+from domain.errors import FatalError
+from domain.phases import Phase, Side
+from dynamo.ports import Database
+from ledger.book import Ledger, leader_ledger, operator_ledger
+from ledger.hints import Bell
+from ledger.lease import Lease, LeaseGuard, LeaseTimes
+from ledger.streams import StreamRow
+from mapping.plan import Plan
+from reconcile.repairs import RepairPorts
+from reconcile.runner import ComparePorts, CompareSettings, Comparison, Reconciler, Wake
+from service.clock import SystemClock
+from service.metrics import Meter, Snapshot
+from service.settings import Settings
+from service.status import progress
+from service.supervisor import supervise
+from service.web import Pages, listen, serve
+from sync.followers import Handler, Pace, Surroundings
+from sync.forward import Counts, ForwardHandler, ForwardPorts
+from sync.purging import PurgePorts, Purger
+from sync.reverse import ReverseHandler, ReversePorts
+from sync.runner import Sync
+
+_LOG = logging.getLogger("tableturn")
+_Result = TypeVar("_Result")
+_GRACE = 8.0
+"""Seconds the engines get to finish their page when the process is told to stop."""
+
+_IDS_AT_ONCE = 64
+"""Source ids written at the same time by each direction of the stream."""
+
+
+def process_name() -> str:
+    """Return a name for this process that no other has: host, process id, nonce."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the gates' limits under these settings."""
+    return Limits(bake_ms=int(settings.bake_seconds * 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The engines of one leader, wired to one ledger and one guard."""
+
+    sync: Sync
+    purger: Purger
+    backfill: Backfill
+    reconciler: Reconciler
+    director: Director
+
+
+class Worker:
+    """One process of the service."""
+
+    def __init__(self, database: Database, plan: Plan, settings: Settings, meter: Meter) -> None:
+        """Nothing is read or written before `run`."""
+        self._database = database
+        self._plan = plan
+        self._settings = settings
+        self._meter = meter
+        self._clock = SystemClock()
+        self._bell = Bell()
+        self._stopping = asyncio.Event()
+        self._counts: Counts = Counter()
+        self._leads = False
+
+    async def run(self, *, ledger_table: str, standby: bool) -> Phase:
+        """Lead the migration until SIGTERM, or until it is over; return its phase then.
+
+        Raises RefusedError when another worker leads and ``standby`` is false, FencedError when the lease is lost,
+        FatalError for what a human must mend.
+        """
+        who = process_name()
+        plain = operator_ledger(self._database, ledger_table, self._clock, who=who)
+        if await self._database.describe_table(ledger_table) is None:
+            message = f"there is no ledger table {ledger_table}"
+            raise FatalError(message, hint="run `tableturn init` first, or check --ledger, prefix and region")
+        await plain.migration.check_plan(self._plan.name, self._plan.hash)
+        listener = listen(self._settings.host, self._settings.port)
+        times = LeaseTimes(self._settings.lease_seconds, self._settings.request_seconds)
+        guard = LeaseGuard(self._clock, times)
+        lease = Lease(plain.rows, self._clock, guard, owner=who)
+        self._watch_signals()
+        web = asyncio.create_task(serve(Pages(lambda: self._leads, lambda: self._scrape(plain)), listener))
+        _LOG.info("listening", extra={"host": self._settings.host, "port": listener.getsockname()[1]})
+        try:
+            epoch = await self._unless_stopped(lease.acquire(wait=standby))
+            if epoch is None:
+                return (await plain.migration.state()).phase
+            _LOG.info("leading", extra={"epoch": epoch, "plan": self._plan.name})
+            ledger = leader_ledger(self._database, ledger_table, self._clock, who=who, guard=guard, epoch=epoch)
+            return await self._lead(ledger, lease, guard)
+        finally:
+            self._leads = False
+            await lease.release()
+            web.cancel()
+            await asyncio.gather(web, return_exceptions=True)
+
+    async def _lead(self, ledger: Ledger, lease: Lease, guard: LeaseGuard) -> Phase:
+        """Run every engine; told to stop, each finishes its page, so that no write is left in doubt."""
+        engines, random = self._engines(ledger, guard), Random()
+        self._leads = True
+
+        async def directed() -> None:
+            await supervise("director", engines.director.run, random=random)
+            self._stopping.set()
+
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(lease.keep())
+            working = [
+                group.create_task(supervise("sync", engines.sync.run, random=random)),
+                group.create_task(supervise("backfill", lambda: self._copy(engines.backfill, ledger), random=random)),
+                group.create_task(supervise("purger", engines.purger.run, random=random)),
+                group.create_task(supervise("reconciler", engines.reconciler.run, random=random)),
+                group.create_task(directed()),
+            ]
+            await self._stopping.wait()
+            _LOG.info("stopping")
+            self._bell.ring()
+            await asyncio.wait(working, timeout=_GRACE)
+            for task in (*working, keeper):
+                task.cancel()
+        state = await ledger.migration.state()
+        _LOG.info("stopped", extra={"phase": state.phase.value})
+        return state.phase
+
+    async def _copy(self, backfill: Backfill, ledger: Ledger) -> None:
+        """Start the copy when its phase begins; once it is over there is nothing left to do."""
+        while not self._stopping.is_set():
+            phase = (await ledger.migration.state()).phase
+            if phase is Phase.BACKFILL:
+                await backfill.run()
+                return
+            if phase is not Phase.CAPTURE:
+                return
+            await self._bell.wait(0.5)
+
+    def _engines(self, ledger: Ledger, guard: LeaseGuard) -> Engines:
+        database, plan, settings = self._database, self._plan, self._settings
+        door = Door(database, plan.target, guard=guard)
+        around = Surroundings(database, ledger, self._clock, self._bell, Pace(), self._stopping)
+        switch = SwitchPorts(
+            plan,
+            ledger,
+            Marker(database, ledger, self._bell, guard=guard),
+            guard,
+            self._clock,
+            self._bell,
+            SwitchSettings(
+                settings.flag_staleness_seconds, settings.longest_request_seconds, settings.max_blocked_seconds
+            ),
+        )
+        compare = ComparePorts(
+            database, plan, self._clock, CompareSettings(interval=settings.reconcile_interval_seconds)
+        )
+        comparison = Comparison(compare)
+        repairs = RepairPorts(plan, door, ledger, guard, comparison.rechecker)
+        copying = CopySettings(least_segments=settings.segments, page_items=settings.page_items)
+        return Engines(
+            Sync(database, around, self._handlers(ledger, door, guard)),
+            Purger(PurgePorts(plan, door, ledger, guard, self._bell, self._stopping)),
+            Backfill(CopyPorts(database, plan, door, ledger, self._bell, self._stopping, copying)),
+            Reconciler(comparison, compare, Wake(self._bell, self._stopping), repairs),
+            Director(DirectorPorts(switch, database, limits_of(settings), self._stopping)),
+        )
+
+    def _handlers(self, ledger: Ledger, door: Door, guard: LeaseGuard) -> Callable[[StreamRow], Handler]:
+        """Return what makes the handler of a stream: forward for a source, reverse for the target."""
+        limit = asyncio.Semaphore(_IDS_AT_ONCE)
+        forward = ForwardPorts(self._plan, door, ledger, self._counts, limit)
+        back = ReturnDoor(self._database, guard=guard)
+        reverse = ReversePorts(self._plan, back, self._database, ledger, self._counts, limit)
+
+        def handler_of(stream: StreamRow) -> Handler:
+            return ForwardHandler(forward, stream) if stream.side is Side.SOURCE else ReverseHandler(reverse, stream)
+
+        return handler_of
+
+    async def _scrape(self, ledger: Ledger) -> bytes:
+        facts = await gather(ledger, self._database, self._plan, self._clock)
+        last = await ledger.evidence.get("switch/cutover") or {}
+        sources = await progress(ledger, self._database, self._plan)
+        blocked = last.get("blocked_ms", 0) / 1000
+        limits = limits_of(self._settings)
+        return self._meter.text(Snapshot(facts, sources, self._counts, self._leads, limits, blocked))
+
+    def _watch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+
+    async def _unless_stopped(self, waiting: Coroutine[None, None, _Result]) -> _Result | None:
+        """Await something, or return None when the process is told to stop first."""
+        task, told = asyncio.create_task(waiting), asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if not task.done():
+            task.cancel()
+            return None
+        return task.result()
