@@ -11,7 +11,7 @@ from apply.door import Door
 from apply.stamping import stamped
 from backfill.segments import planned
 from domain.errors import DataError
-from domain.items import Item, mark_id
+from domain.items import Item
 from domain.outcomes import Outcome, Reason
 from domain.positions import Version
 from dynamo.ports import Database, ScanRequest
@@ -58,11 +58,10 @@ class Backfill:
     async def run(self) -> None:
         """Copy until every segment of every source is done, or until told to stop."""
         epochs = {stream.name: stream.epoch for stream in await self._ports.ledger.streams.all()}
+        segments = [segment for source in self._ports.plan.sources for segment in await self._segments(source)]
         async with asyncio.TaskGroup() as group:
-            for source in self._ports.plan.sources:
-                for segment in await self._segments(source):
-                    if not segment.done:
-                        group.create_task(self._copy(segment, Version(epochs[source])))
+            for segment in segments:
+                group.create_task(self._copy(segment, Version(epochs[segment.source])))
 
     async def _segments(self, source: str) -> list[SegmentRow]:
         """Return the segments of a source; the first time they are planned and written down, all at once or none."""
@@ -99,8 +98,7 @@ class Backfill:
             limit=self._ports.settings.page_items,
         )
         page = await self._ports.database.scan_page(request)
-        names = [attribute.name for attribute in table.key]
-        images = [item for item in page.items if mark_id({name: item[name] for name in names}) is None]
+        images = table.without_marks(page.items)
         async with asyncio.TaskGroup() as group:
             writes = [group.create_task(self._write(segment.source, image, version)) for image in images]
         moved = replace(

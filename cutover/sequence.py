@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from cutover.marking import Marker
 from domain.clock import Clock
 from domain.cuts import Cut, Span
-from domain.errors import ConditionFailed, FencedError, RefusedError, TransientError
+from domain.errors import ConditionFailed, RefusedError, TransientError
 from domain.phases import Phase, Side
 from domain.tables import KeyAttribute
 from dynamo.ports import Action
@@ -87,6 +87,15 @@ class SwitchSequence:
         self._journal = await self._ledger.switches.begin(
             Switch(secrets.token_hex(6), self._to, state.phase, "begin", True, {}, {}, {})
         )
+        result: SwitchResult | None = None
+        try:
+            result = await self._to_an_outcome(max_blocked)
+        finally:
+            if result is None:  # stopped, fenced, or broken: whatever it was goes on after the state is back
+                await self._failed("the worker stopped in the middle")
+        return result
+
+    async def _to_an_outcome(self, max_blocked: float) -> SwitchResult:
         try:
             async with asyncio.timeout(max_blocked):
                 await self._steps_in_order()
@@ -94,11 +103,6 @@ class SwitchSequence:
             return await self._failed(f"writes were blocked for {max_blocked} s: the deadline passed")
         except (RefusedError, TransientError) as error:
             return await self._failed(str(error))
-        except FencedError:
-            raise  # the next leader takes it back
-        except BaseException:
-            await self._failed("the worker stopped in the middle")
-            raise
         return SwitchResult(True, "switched", self._blocked(), self._steps)
 
     async def _steps_in_order(self) -> None:

@@ -1,7 +1,10 @@
 """Shapes of tables: key schema, indexes, stream view, as plan and database both speak of them (AWS: CreateTable)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from domain.items import Item, mark_id
 
 
 class ViewType(StrEnum):
@@ -42,3 +45,11 @@ class TableDefinition:
     ttl_attribute: str | None = None
     deletion_protection: bool = False
     point_in_time_recovery: bool = False
+
+    def key_of(self, item: Item) -> Item:
+        """Return the key attributes of an item."""
+        return {attribute.name: item[attribute.name] for attribute in self.key}
+
+    def without_marks(self, items: Iterable[Item]) -> list[Item]:
+        """Return the items of the application; marks (protocol §1) may be among a scanned page under a fence."""
+        return [item for item in items if mark_id(self.key_of(item)) is None]

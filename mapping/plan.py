@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -77,9 +78,9 @@ class Plan:
         entity = self._entity(source)
         key = primary_key(entity, image)
         items = {key: primary_item(entity, self.frame, image), **beside(entity, self.frame, image)}
-        source_id = entity.home.identify(image)
+        room = STAMP_BYTES + len(entity.home.identify(image))
         for each, item in items.items():
-            check_size(item, room=STAMP_BYTES + len(source_id), what=f"target item {self.masked_target(each)}")
+            check_size(item, room=room, what=partial(self._shown, each))
         return Translation(key, items)
 
     def untranslate(self, item: Item) -> SourceItem | None:
@@ -92,7 +93,7 @@ class Plan:
             return None
         entity, source_key = found[0].entity, found[1]
         made = source_item(entity, self.frame, source_key, item)
-        check_size(made, room=0, what=f"legacy item {printable(entity.home, source_key)}")
+        check_size(made, room=0, what=lambda: f"legacy item {printable(entity.home, source_key)}")
         return SourceItem(entity.home.source, made)
 
     def owner(self, key: TargetKey) -> Owner | None:
@@ -143,6 +144,9 @@ class Plan:
     def masked_item(self, item: Item) -> Item:
         """Return a legacy or target item as it may be printed: sensitive values masked at any depth."""
         return self.disclosure.item(item)
+
+    def _shown(self, key: TargetKey) -> str:
+        return f"target item {self.masked_target(key)}"
 
     def _entity(self, source: str) -> Entity:
         try:

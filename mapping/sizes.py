@@ -5,6 +5,7 @@ plus one, lists and maps three bytes and one more for each element. What is over
 so it is quarantined by name instead of being retried for ever (layout.md, errors).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from domain.errors import DataError
@@ -40,12 +41,12 @@ def key_value_fits(value: AttributeValue, kind: str, *, hash_key: bool) -> bool:
     return True
 
 
-def check_size(item: Item, *, room: int, what: str) -> None:
-    """Raise DataError when the item with ``room`` bytes more is over 400 KB; ``what`` is its printable name."""
+def check_size(item: Item, *, room: int, what: Callable[[], str]) -> None:
+    """Raise DataError when the item with ``room`` bytes more is over 400 KB; ``what`` tells its printable name."""
     size = item_size(item) + room
     if size > ITEM_BYTES:
         hint = "shorten or split it in the application"
-        raise DataError(f"{what} would take {size} bytes of the {ITEM_BYTES} that DynamoDB allows", hint=hint)
+        raise DataError(f"{what()} would take {size} bytes of the {ITEM_BYTES} that DynamoDB allows", hint=hint)
 
 
 def _value_size(value: AttributeValue, depth: int) -> int:

@@ -11,7 +11,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.items import Item
 from mapping.converters import BY_TYPE, CONVERTERS, Converter, plain_text
@@ -54,11 +54,12 @@ class Template:
     written: str
     pieces: tuple[str | Part, ...]
     pattern: re.Pattern[str] | None = None
+    parts: tuple[Part, ...] = field(init=False)
+    """The placeholders in order."""
 
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """Return the placeholders in order."""
-        return tuple(piece for piece in self.pieces if isinstance(piece, Part))
+    def __post_init__(self) -> None:
+        """Gather the parts once."""
+        object.__setattr__(self, "parts", tuple(piece for piece in self.pieces if isinstance(piece, Part)))
 
     @property
     def attributes(self) -> frozenset[str]:

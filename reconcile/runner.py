@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 
 from domain.clock import Clock
-from domain.items import Item, mark_id
+from domain.items import Item
 from domain.phases import Phase, Side
 from domain.tables import TableDefinition
 from dynamo.ports import Database, ScanRequest
@@ -112,7 +112,6 @@ class Comparison:
 
     async def _scan(self, table: TableDefinition) -> AsyncIterator[Item]:
         """Yield every item of a table but marks, segments side by side, one page of each in memory."""
-        names = [attribute.name for attribute in table.key]
         starts: dict[int, Item | None] = dict.fromkeys(range(self._ports.settings.segments))
         while starts:
             requests = [
@@ -120,10 +119,8 @@ class Comparison:
                 for segment, start in starts.items()
             ]
             pages = await asyncio.gather(*(self._ports.database.scan_page(request) for request in requests))
-            for page in pages:
-                for item in page.items:
-                    if mark_id({name: item[name] for name in names}) is None:
-                        yield item
+            for item in table.without_marks(item for page in pages for item in page.items):
+                yield item
             starts = {
                 request.segment: page.last_key
                 for request, page in zip(requests, pages, strict=True)
@@ -155,24 +152,27 @@ class Reconciler:
 
     async def run(self) -> None:
         """Answer requests at once, and compare on schedule, until told to stop."""
-        scheduled: asyncio.Task[object] | None = None
+        scheduled: asyncio.Task[None] | None = None
         async with asyncio.TaskGroup() as group:
             while not self._stopping.is_set():
-                asked = await self._ledger.requests.waiting(RequestKind.VERIFY)
-                if asked and scheduled is not None:
-                    scheduled.cancel()
-                for request in asked:
-                    await self._answer(request)
-                for request in await self._ledger.requests.waiting(RequestKind.RETRY):
-                    await self._retry(request)
+                await self._answer_all(scheduled)
                 phase = (await self._ledger.migration.state()).phase
-                idle = scheduled is None or scheduled.done()
-                if idle and phase in _SCHEDULED and (self._is_due() or phase is not self._last_phase):
+                if (scheduled is None or scheduled.done()) and self._is_due(phase):
                     self._last_phase = phase
                     scheduled = group.create_task(self._on_schedule(phase))
                 await self._bell.wait(_POLL)
             if scheduled is not None:
                 scheduled.cancel()
+
+    async def _answer_all(self, scheduled: asyncio.Task[None] | None) -> None:
+        """Answer what is asked; a scheduled comparison gives way, because somebody may wait with writes blocked."""
+        asked = await self._ledger.requests.waiting(RequestKind.VERIFY)
+        if asked and scheduled is not None:
+            scheduled.cancel()
+        for request in asked:
+            await self._answer(request)
+        for request in await self._ledger.requests.waiting(RequestKind.RETRY):
+            await self._retry(request)
 
     async def _answer(self, request: Request) -> None:
         """Do what a request asks; somebody is waiting, perhaps with writes blocked."""
@@ -227,5 +227,7 @@ class Reconciler:
         self._last = self._ports.clock.monotonic()
         return found
 
-    def _is_due(self) -> bool:
-        return self._ports.clock.monotonic() - self._last >= self._ports.settings.interval
+    def _is_due(self, phase: Phase) -> bool:
+        """Compare at once in a new phase, then at the interval."""
+        elapsed = self._ports.clock.monotonic() - self._last
+        return phase in _SCHEDULED and (phase is not self._last_phase or elapsed >= self._ports.settings.interval)

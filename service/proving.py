@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from domain.errors import DataError
-from domain.items import Item, TargetKey, digest, mark_id
+from domain.items import Item, TargetKey, digest
 from dynamo.ports import Database, ScanRequest
 from mapping.plan import Plan, SourceTable
 
@@ -42,7 +42,7 @@ async def prove(database: Database, plan: Plan, *, told: Callable[[str, int], No
         start: Item | None = None
         while True:
             page = await database.scan_page(ScanRequest(source.definition.name, start=start))
-            for image in page.items:
+            for image in source.definition.without_marks(page.items):
                 _try(plan, source, image, proof)
             told(source.name, len(page.items))
             start = page.last_key
@@ -52,8 +52,6 @@ async def prove(database: Database, plan: Plan, *, told: Callable[[str, int], No
 
 
 def _try(plan: Plan, source: SourceTable, image: Item, proof: Proof) -> None:
-    if mark_id({attribute.name: image[attribute.name] for attribute in source.definition.key}) is not None:
-        return
     source_id = plan.source_id(source.name, image)
     proof.items[source.name] += 1
     try:

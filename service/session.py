@@ -13,9 +13,9 @@ from dynamo.ports import Database
 from dynamo.retries import RetryPolicy
 from ledger.book import Ledger, operator_ledger
 from mapping.plan import Plan, load_plan
-from service.clock import SystemClock
 from service.console import operator
 from service.settings import Settings
+from service.systemclock import SystemClock
 
 
 @dataclass(frozen=True, slots=True)

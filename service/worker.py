@@ -33,11 +33,11 @@ from ledger.streams import StreamRow
 from mapping.plan import Plan
 from reconcile.repairs import RepairPorts
 from reconcile.runner import ComparePorts, CompareSettings, Comparison, Reconciler, Wake
-from service.clock import SystemClock
 from service.metrics import Meter, Snapshot
 from service.settings import Settings
 from service.status import progress
 from service.supervisor import supervise
+from service.systemclock import SystemClock
 from service.web import Pages, listen, serve
 from sync.followers import Handler, Pace, Surroundings
 from sync.forward import Counts, ForwardHandler, ForwardPorts

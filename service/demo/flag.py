@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from domain.errors import TransientError
 from domain.items import Item
 from domain.phases import Side
-from dynamo.ports import Items
+from dynamo.ports import Database
 
 _KEY: Item = {"PK": {"S": "migration"}, "SK": {"S": "flag"}}
 
@@ -58,10 +58,10 @@ class FlagReader:
     """Reads the flag for one application process; all its tasks share the view."""
 
     def __init__(
-        self, items: Items, ledger: str, *, times: FlagTimes | None = None, now: Callable[[], float] = _loop_time
+        self, database: Database, ledger: str, *, times: FlagTimes | None = None, now: Callable[[], float] = _loop_time
     ) -> None:
-        """``items`` reads the ledger table; nothing is read before somebody asks."""
-        self._items = items
+        """``ledger`` names the ledger table; nothing is read before somebody asks."""
+        self._database = database
         self._ledger = ledger
         self._times = times or FlagTimes()
         self._now = now
@@ -72,9 +72,10 @@ class FlagReader:
     async def look(self, side: Side) -> Permission | None:
         """Return the permission to write a side now, None while there is none; reads the flag when the view is old."""
         async with self._reading:
-            if self._now() - self._read_at >= self._times.staleness:
+            is_open = self._permission(side) is not None
+            if self._now() - self._read_at >= (self._times.staleness if is_open else self._times.poll):
                 began = self._now()
-                self._view = await self._items.get_item(self._ledger, _KEY)
+                self._view = await self._read()
                 self._read_at = began
         return self._permission(side)
 
@@ -85,12 +86,17 @@ class FlagReader:
             if self._now() >= until:
                 message = f"the {side} side could not be written for {self._times.max_wait:.0f} s"
                 raise TransientError(message, hint="see `tableturn status`")
-            self._read_at = float("-inf")
             await asyncio.sleep(self._times.poll)
         return permission
 
+    async def _read(self) -> Item | None:
+        """Read the flag; None before `tableturn init` has made the ledger. Once seen, it must be there."""
+        if self._view is None and await self._database.describe_table(self._ledger) is None:
+            return None
+        return await self._database.get_item(self._ledger, _KEY) or self._view
+
     def _permission(self, side: Side) -> Permission | None:
-        """Judge the view; a flag that does not exist yet means that nothing has begun and the legacy side serves."""
+        """Judge the view. Without a flag nothing has begun: the legacy side serves."""
         serving, writable, epoch = _shown(self._view)
         if serving is not side or not writable:
             return None

@@ -19,7 +19,7 @@ from tests.unit.dynamo import stub as stubs
 from tests.unit.dynamo.stub import Stub, answer, failure
 
 QUICK = RetryPolicy(
-    attempt_timeout_s=0.5, budget_s=5, base_delay_s=0.001, throttled_base_delay_s=0.001, max_delay_s=0.01
+    attempt_timeout_s=1, budget_s=20, base_delay_s=0.001, throttled_base_delay_s=0.001, max_delay_s=0.01
 )
 KEY: Item = {"PK": text("p")}
 PUT = Put("users", {**KEY, "b": {"B": "AAEC"}}, Absent(("PK",)))
