@@ -3,7 +3,6 @@
 Call it only under a fence: then everything of the application lies before the mark, in every shard.
 """
 
-import asyncio
 import base64
 import secrets
 
@@ -58,14 +57,18 @@ class Marker:
                 await self._put(stream.table, mark_key(key, mark_id))
             await self._bell.wait(_LOOK)
             mark = await self._ledger.marks.get(mark_id)
-            shards = await self._ledger.streams.shards(stream.name)
-            lineage = {shard_id: shard.parent_id for shard_id, shard in shards.items()}
-            described = await self._database.describe_stream(stream.arn)
-            lineage |= {shard.shard_id: shard.parent_id for shard in described}
-            is_open = [shard.shard_id for shard in described if shard.last_sequence is None]
-            if mark is not None and mark.cut.covers(is_open, lineage):
+            if mark is not None and await self._is_whole(mark.cut, stream):
                 return mark.cut
-            await asyncio.sleep(0)
+
+    async def _is_whole(self, cut: Cut, stream: StreamRow) -> bool:
+        """Tell whether every open shard shows the mark. The stream itself is asked last: it may not be asked often."""
+        shards = await self._ledger.streams.shards(stream.name)
+        lineage = {shard_id: shard.parent_id for shard_id, shard in shards.items()}
+        if not cut.covers((shard_id for shard_id, shard in shards.items() if not shard.ended), lineage):
+            return False
+        described = await self._database.describe_stream(stream.arn)
+        lineage |= {shard.shard_id: shard.parent_id for shard in described}
+        return cut.covers((shard.shard_id for shard in described if shard.last_sequence is None), lineage)
 
     async def _put(self, table: str, key: Item) -> None:
         """Show the mark and take it away at once; the stream keeps both records."""

@@ -148,7 +148,7 @@ async def test_a_refused_connection_wrote_nothing_and_is_raised_when_the_budget_
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    policy = RetryPolicy(budget_s=0.05, base_delay_s=0.01, max_delay_s=0.01)
+    policy = RetryPolicy(budget_s=1, base_delay_s=0.05, max_delay_s=0.2)
     async with connect(endpoint_url=url, retry=policy) as database:
         with pytest.raises(TransientError, match="gave up after"):
             await database.write(PUT, guard=ears)

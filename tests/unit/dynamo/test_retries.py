@@ -153,7 +153,8 @@ async def test_an_attempt_is_cut_off_by_the_shorter_of_lease_and_policy(seconds:
             raise
 
     with pytest.raises(FencedError):
-        await retrier(diary, RetryPolicy(attempt_timeout_s=policy_s)).run(hang, SUBJECT, guard=diary)
+        async with asyncio.timeout(5):
+            await retrier(diary, RetryPolicy(attempt_timeout_s=policy_s)).run(hang, SUBJECT, guard=diary)
     assert cut_off
     assert "end False" in diary.told
 
