@@ -75,13 +75,20 @@ class Director:
             return
         phase, why = following
         state = await self._ledger.migration.state()
-        if state.phase is facts.phase:
+        if state.phase is not facts.phase:
+            return
+        try:
             await self._ledger.migration.move(state, phase, why=why)
-            self._ports.switch.bell.ring()
+        except ConditionFailed:
+            return  # it moved meanwhile: look again
+        self._ports.switch.bell.ring()
 
     async def _carry_out(self, request: Request) -> None:
         """Check the gates, then do it; a gate that does not pass refuses the request, and nothing is changed."""
-        request = await self._ledger.requests.take(request)
+        try:
+            request = await self._ledger.requests.take(request)
+        except ConditionFailed:
+            return  # withdrawn at the last moment
         facts = await self._facts()
         refusals = [gate for gate in self._gates(request.kind, facts) if not gate.passes]
         if refusals:

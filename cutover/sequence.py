@@ -77,7 +77,7 @@ class SwitchSequence:
         self._ledger = ports.ledger
         self._to = to
         self._report = report
-        self._began = 0.0
+        self._began = ports.clock.monotonic()
         self._steps: dict[str, float] = {}
         self._journal: Switch | None = None
 
@@ -198,10 +198,9 @@ class SwitchSequence:
 
     async def _failed(self, why: str) -> SwitchResult:
         """Take everything back, unless the unfence took place although its answer was lost."""
-        blocked = self._blocked()
         switched = await take_back(self._ledger, why)
         self._ports.bell.ring()
-        return SwitchResult(switched, "switched" if switched else why, blocked, self._steps)
+        return SwitchResult(switched, "switched" if switched else why, self._blocked(), self._steps)
 
     async def _step(
         self,

@@ -169,6 +169,7 @@ class Reconciler:
         asked = await self._ledger.requests.waiting(RequestKind.VERIFY)
         if asked and scheduled is not None:
             scheduled.cancel()
+            await asyncio.wait({scheduled})
         for request in asked:
             await self._answer(request)
         for request in await self._ledger.requests.waiting(RequestKind.RETRY):

@@ -4,8 +4,8 @@ from service.settings import ENVIRONMENT, Settings
 
 _HEAD = """# Settings
 
-From the environment, or from the flag of the same name where a command has one. `python -m service.reference` prints this
-page. The plan's own variables (SECRETS_PREFIX) and AWS's (credentials, profile) work as everywhere.
+From the environment, or from the flag of the same name where a command has one; `python -m service.reference` prints
+this page. The plan's own variables (SECRETS_PREFIX) and AWS's (credentials, profile) work as everywhere.
 
 | variable | default | means |
 | --- | --- | --- |

@@ -35,7 +35,7 @@ class Handler(Protocol):
         """Read again what may have changed with a switch."""
         ...
 
-    async def take(self, changes: Sequence[Change], shard_id: str) -> None:
+    async def take(self, changes: Sequence[Change], shard_id: str, /) -> None:
         """Apply records of the application; each must be applied or quarantined on return."""
         ...
 

@@ -49,7 +49,7 @@ class ForwardHandler:
         """After the first rollback what the new application left in the target is adopted (protocol §9)."""
         self._adopts = (await self._ports.ledger.migration.state()).rollbacks > 0
 
-    async def take(self, changes: Sequence[Change], shard_id: str) -> None:
+    async def take(self, changes: Sequence[Change], shard_id: str, /) -> None:
         """Apply the application's changes: ids side by side, one id's in order and folded."""
         quarantined = await self._ports.ledger.quarantine.of(self._source)
         async with asyncio.TaskGroup() as group:

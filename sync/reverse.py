@@ -50,13 +50,13 @@ class ReverseHandler:
     async def refresh(self) -> None:
         """Nothing to read again: the ledger's rows are asked each time."""
 
-    async def take(self, changes: Sequence[Change], shard_id: str) -> None:
+    async def take(self, changes: Sequence[Change], _shard_id: str, /) -> None:
         """Apply the application's changes of primary items: the last image of each id, at its position."""
         latest: dict[str, Change] = {}
         for change in changes:
             owner = self._ports.plan.owner(self._ports.plan.target_key(change.keys))
             if owner is None or not owner.primary:
-                self._count("passed", shard_id)
+                self._count("passed", "target")
             else:
                 latest[owner.source_id] = change
         quarantined = await self._quarantined(latest)

@@ -140,19 +140,12 @@ def evolved(table: str, legacy: Item, target: Item, former: Item | None) -> Item
     application has changed since what such an attribute is derived from.
     """
     was, made = primary(table, homeward(table, target, former)), primary(table, legacy)
-    kept = {
-        name: value
-        for name, value in target.items()
-        if name not in legacy and name not in {CARRIED, STAMPED} and equal(was.get(name), made.get(name))
-    }
-    changed = {
-        name: value
-        for name, value in made.items()
-        if name in legacy and name not in reserved(table)
-        or name == CARRIED
-        or not equal(was.get(name), value)
-    }
-    return kept | changed
+    own = {name for name in legacy if name not in reserved(table) and (name != "version" or "N" in legacy[name])}
+    item = {name: made[name] for name in own} | ({CARRIED: made[CARRIED]} if CARRIED in made else {})
+    for name in (target.keys() | made.keys()) - own - {CARRIED, STAMPED}:
+        value = target.get(name) if equal(was.get(name), made.get(name)) else made.get(name)
+        item |= {} if value is None else {name: value}
+    return item
 
 
 def without_notes(item: Item) -> Item:
@@ -204,9 +197,9 @@ def _of_user(legacy: Item) -> Item:
     profile |= {"role": legacy["role"]} if "S" in legacy.get("role", {}) else {}
     if "S" in legacy.get("name", {}):
         item["fullName"] = profile["displayName"] = legacy["name"]
-    if name and name.split():
-        parts = name.split()
-        item["initials"] = {"S": "".join(part[0].upper() for part in (parts if len(parts) == 1 else parts[:: len(parts) - 1]))}
+    parts = name.split() if name else []
+    if parts:
+        item["initials"] = {"S": (parts[0][0] + (parts[-1][0] if len(parts) > 1 else "")).upper()}
     return item | {"profile": {"M": profile}}
 
 

@@ -1,0 +1,139 @@
+"""One migration as its operator sees it: the legacy tables, the program, and the ledger read by other eyes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from tests.acceptance.legacy import Item, Legacy, scan
+from tests.acceptance.program import Done, Program, Worker, eventually
+
+_PLAIN = TypeDeserializer()
+_COUNTED = ("ItemCount", "TableSizeBytes", "IndexSizeBytes")
+
+Plain = dict[str, Any]
+
+
+@dataclass
+class Scene:
+    """Legacy tables and program under one prefix."""
+
+    legacy: Legacy
+    program: Program
+
+    @property
+    def client(self) -> Any:
+        return self.legacy.client
+
+    @property
+    def ledger(self) -> str:
+        return f"{self.legacy.table('entities')}-tableturn"
+
+    def set(self) -> "Scene":
+        """Create the five tables with their streams awake."""
+        self.legacy.create_all()
+        self.legacy.wake()
+        return self
+
+    def initialised(self) -> "Scene":
+        self.program.good("init", "--create-targets")
+        return self
+
+    def row(self, partition: str, name: str) -> Plain | None:
+        key = {"PK": {"S": partition}, "SK": {"S": name}}
+        item = self.client.get_item(TableName=self.ledger, Key=key, ConsistentRead=True).get("Item")
+        return None if item is None else _plain(item)
+
+    def rows(self, partition: str) -> list[Plain]:
+        page = self.client.query(
+            TableName=self.ledger,
+            KeyConditionExpression="PK = :p",
+            ExpressionAttributeValues={":p": {"S": partition}},
+            ConsistentRead=True,
+        )
+        return [_plain(item) for item in page["Items"]]
+
+    @property
+    def phase(self) -> str:
+        return str((self.row("migration", "state") or {"phase": "none"})["phase"])
+
+    @property
+    def flag(self) -> tuple[str, bool]:
+        flag = self.row("migration", "flag") or {"serving": "source", "writable": True}
+        return str(flag["serving"]), bool(flag["writable"])
+
+    def copied(self, source: str) -> int:
+        return sum(int(row["items"]) for row in self.rows(f"segments/{source}"))
+
+    def reaches(self, phase: str, *, seconds: float = 40.0) -> None:
+        """Wait for a phase, as long as one of our workers lives."""
+
+        def look() -> bool:
+            assert any(worker.process.poll() is None for worker in self.program.workers), self._ends()
+            return self.phase == phase
+
+        eventually(f"the phase is {phase}", look, seconds=seconds)
+
+    def passes(self, *words: str, seconds: float = 40.0) -> Done:
+        """Ask again and again until the gates let a command through; every refusal must say that nothing changed."""
+
+        def look() -> Done | None:
+            done = self.program.run(*words)
+            if done.code == 0:
+                return done
+            assert done.code == 3, done.said
+            assert "nothing was changed" in done.err, done.said
+            return None
+
+        return eventually(f"{words} passes its gates", look, seconds=seconds, pause=0.3)
+
+    def ready(self) -> Worker:
+        """Start a worker and wait until the migration could be cut over."""
+        worker = self.program.work()
+        self.reaches("READY")
+        return worker
+
+    def snapshot(self, *, but: tuple[str, ...] = ()) -> Plain:
+        """Return all that could change: every table of the database, and all items of ours.
+
+        ``but`` names the ledger partitions that a living worker writes all the time.
+        """
+        tables = list(self._tables())
+        ours = [name for name in tables if name.startswith(self.legacy.prefix)]
+        return {
+            "tables": tables,
+            "described": {name: self._described(name) for name in ours},
+            "items": {name: self._items(name, but) for name in ours},
+        }
+
+    def _tables(self) -> Iterator[str]:
+        for page in self.client.get_paginator("list_tables").paginate():
+            yield from page["TableNames"]
+
+    def _described(self, table: str) -> Plain:
+        described = self.client.describe_table(TableName=table)["Table"]
+        lifetime = self.client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+        return {"ttl": lifetime, **_without_counts(described)}
+
+    def _items(self, table: str, but: tuple[str, ...]) -> list[str]:
+        items = scan(self.client, table)
+        return sorted(str(item) for item in items if not item.get("PK", {"S": ""})["S"].startswith(but or ("\0",)))
+
+    def _ends(self) -> str:
+        return "\n".join(worker.said for worker in self.program.workers)
+
+
+LIVELY = ("leases", "shards/", "evidence")
+"""What a worker writes without being asked to."""
+
+
+def _without_counts(described: Plain) -> Plain:
+    """Leave out what follows the number of items."""
+    indexes = [_without_counts(index) for index in described.get("GlobalSecondaryIndexes", [])]
+    kept = {name: value for name, value in described.items() if name not in _COUNTED}
+    return {**kept, "GlobalSecondaryIndexes": sorted(indexes, key=str)}
+
+
+def _plain(item: Item) -> Plain:
+    return {name: _PLAIN.deserialize(value) for name, value in item.items()}
