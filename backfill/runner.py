@@ -121,13 +121,19 @@ class Backfill:
                     await self._ports.door.put(stamped(key, item, source_id, version)) for key, item in items.items()
                 ]
             except DataError as fault:
-                return await self._quarantine(source, source_id, version, (Reason.UNTRANSLATABLE, str(fault)))
+                return await self._quarantine(source, image, version, (Reason.UNTRANSLATABLE, str(fault)))
             worst = max(outcomes, key=list(Outcome).index)
             if worst.fault is None:
                 return False
-            return await self._quarantine(source, source_id, version, (worst.fault, "a target key of it is taken"))
+            return await self._quarantine(source, image, version, (worst.fault, "a target key of it is taken"))
 
-    async def _quarantine(self, source: str, source_id: str, version: Version, why: tuple[Reason, str]) -> bool:
+    async def _quarantine(self, source: str, image: Item, version: Version, why: tuple[Reason, str]) -> bool:
+        source_id = self._ports.plan.source_id(source, image)
         entry = Quarantined(source, source_id, str(version), *why)
         await self._ports.ledger.quarantine.put(entry)
-        return True
+        table = self._ports.plan.sources[source].definition
+        if await self._ports.database.get_item(table.name, table.key_of(image)) == image:
+            return True
+        # It changed since it was scanned, so its fate is the stream's, which may have settled it already.
+        await self._ports.ledger.quarantine.clear(entry, entry.version)
+        return False

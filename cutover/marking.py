@@ -72,5 +72,7 @@ class Marker:
 
     async def _put(self, table: str, key: Item) -> None:
         """Show the mark and take it away at once; the stream keeps both records."""
-        await self._database.write(Put(table, key), guard=self._guard)
-        await self._database.write(Delete(table, key), guard=self._guard)
+        try:
+            await self._database.write(Put(table, key), guard=self._guard)
+        finally:
+            await self._database.write(Delete(table, key), guard=self._guard)

@@ -127,14 +127,15 @@ class Director:
         """Run a switch; when the process is told to stop in the middle, let it take itself back first."""
         switching = asyncio.create_task(sequence.run(max_blocked=max_blocked))
         told = asyncio.create_task(self._ports.stopping.wait())
-        await asyncio.wait({switching, told}, return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
-        if not switching.done():
-            switching.cancel()
         try:
-            return await switching
-        except asyncio.CancelledError:
-            return SwitchResult(False, "the worker was told to stop; the earlier state is back", 0.0, {})
+            await asyncio.wait({switching, told}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            told.cancel()
+            switching.cancel()  # nothing to it when it is over
+            await asyncio.wait({switching})
+        if switching.cancelled() and sequence.result is not None:
+            return sequence.result  # what became of it, even if it was told to stop in its very last step
+        return switching.result()
 
     async def _end(self, request: Request) -> None:
         """Complete or abort: the last move of the phase."""

@@ -80,6 +80,7 @@ class SwitchSequence:
         self._began = ports.clock.monotonic()
         self._steps: dict[str, float] = {}
         self._journal: Switch | None = None
+        self.result: SwitchResult | None = None
 
     async def run(self, *, max_blocked: float) -> SwitchResult:
         """Switch, or take everything back when a step fails or ``max_blocked`` seconds pass before the unfence."""
@@ -87,13 +88,12 @@ class SwitchSequence:
         self._journal = await self._ledger.switches.begin(
             Switch(secrets.token_hex(6), self._to, state.phase, "begin", True, {}, {}, {})
         )
-        result: SwitchResult | None = None
         try:
-            result = await self._to_an_outcome(max_blocked)
+            self.result = await self._to_an_outcome(max_blocked)
         finally:
-            if result is None:  # stopped, fenced, or broken: whatever it was goes on after the state is back
-                await self._failed("the worker stopped in the middle")
-        return result
+            if self.result is None:  # stopped, fenced, or broken: whatever it was goes on after the state is back
+                self.result = await self._failed("the worker stopped in the middle")
+        return self.result
 
     async def _to_an_outcome(self, max_blocked: float) -> SwitchResult:
         try:

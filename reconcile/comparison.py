@@ -84,7 +84,7 @@ class Sweep:
         try:
             returned = self.plan.untranslate(item)
         except DataError:
-            return None
+            return "irreversible"  # no digest: it equals nothing, not even an item that is not there
         return None if returned is None else digest(returned.item)
 
 

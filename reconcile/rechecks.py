@@ -81,18 +81,18 @@ class Rechecker:
     async def read(self, source_id: str, suspected: Collection[TargetKey]) -> Pair:
         """Read the target's items of an id first and its source item second, all consistently (protocol §7: repair).
 
-        The target is read at the keys suspected, the primary one, and those the source item has just called for.
+        The target is read at the keys suspected, the primary one, and all that the source item calls for.
         """
         source, key = self._plan.source_key(source_id)
         table = self._plan.sources[source].definition.name
-        before = await self._items.get_item(table, key)
-        keys = {*suspected, *self._expected(source, before), self._primary(source, key)}
-        standing = {target_key: await self._target(target_key) for target_key in sorted(keys)}
-        image = await self._items.get_item(table, key)
-        expected = self._expected(source, image)
-        for target_key in sorted(set(expected) - keys):
-            standing[target_key] = await self._target(target_key)
-        return Pair(source_id, source, image, standing, expected)
+        keys = {*suspected, self._primary(source, key)}
+        while True:
+            standing = {target_key: await self._target(target_key) for target_key in sorted(keys)}
+            image = await self._items.get_item(table, key)
+            expected = self._expected(source, image)
+            if keys.issuperset(expected):
+                return Pair(source_id, source, image, standing, expected)
+            keys |= expected.keys()  # it calls for keys not read yet: those must be read before the source as well
 
     def _judged(self, pair: Pair, serving: Side) -> list[Mismatch]:
         if serving is Side.TARGET:

@@ -89,7 +89,8 @@ class ShardFollower:
         while not self.shard.ended and not self._around.stopping.is_set():
             looked_ms = self._around.clock.wall_ms()
             page = await self._page()
-            await self._take(page)
+            if not await self._take(page):
+                break  # told to stop at a pending mark: what lies behind it was not looked at
             await self._settle(page, looked_ms)
             if len(page.changes) < self._around.pace.page // 2 and not self.shard.ended:
                 await asyncio.sleep(self._around.pace.tip)
@@ -121,8 +122,8 @@ class ShardFollower:
         """Tell whether trimmed data is no gap yet: the copy will read what the stream has lost (§4.1)."""
         return (await self._around.ledger.migration.state()).phase is Phase.CAPTURE
 
-    async def _take(self, page: RecordsPage) -> None:
-        """Apply what stands before, between and behind the marks of a page."""
+    async def _take(self, page: RecordsPage) -> bool:
+        """Apply what stands before, between and behind the marks of a page; tell whether that was all of it."""
         batch: list[Change] = []
         for change in page.changes:
             if change.mark is None:
@@ -132,8 +133,9 @@ class ShardFollower:
                 batch = []
                 await self._hold(change.mark, change.sequence)
                 if self._around.stopping.is_set():
-                    return
+                    return False
         await self._finish(batch)
+        return True
 
     async def _finish(self, batch: Sequence[Change]) -> None:
         """Apply or tail a batch in order, and write the checkpoint after it."""

@@ -1,8 +1,9 @@
 """Which shards may be read now: parents before children, always (protocol §5). Pure."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from domain.cuts import Parents
+from dynamo.ports import ShardDescription
 from ledger.streams import ShardRow
 
 
@@ -21,6 +22,15 @@ def ready(shards: Mapping[str, ShardRow], running: Collection[str]) -> list[Shar
         for shard_id, shard in shards.items()
         if not shard.ended and shard_id not in running and _parent_is_done(shard, shards)
     ]
+
+
+def orphans(known: Mapping[str, ShardRow], described: Sequence[ShardDescription]) -> list[str]:
+    """Return new shards whose parent nobody ever wrote down, although the stream was followed before: a gap."""
+    if not known:
+        return []
+    present = {shard.shard_id for shard in described} | known.keys()
+    new = [shard for shard in described if shard.shard_id not in known]
+    return [shard.shard_id for shard in new if shard.parent_id is not None and shard.parent_id not in present]
 
 
 def lost(shards: Mapping[str, ShardRow], described: Iterable[str]) -> list[str]:

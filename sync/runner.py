@@ -57,6 +57,9 @@ class Sync:
             message = f"the stream of {stream.table} is gone or was replaced: changes since then are missing"
             raise FatalError(message, hint="switch it on again and start the migration of this source anew")
         described = await self._around.streams.describe_stream(stream.arn)
+        known = await self._around.ledger.streams.shards(stream.name)
+        for orphan in lineage.orphans(known, described):
+            await self._excuse(f"the parent of shard {orphan} of {stream.name} was trimmed before anybody saw it")
         shards = await self._around.ledger.streams.discover(stream.name, described)
         for shard_id in lineage.lost(shards, [shard.shard_id for shard in described]):
             shards[shard_id] = await self._write_off(shards[shard_id])
@@ -64,7 +67,10 @@ class Sync:
 
     async def _write_off(self, shard: ShardRow) -> ShardRow:
         """Before anything was scanned a vanished shard is no loss; afterwards it is (protocol §4.1, §5)."""
-        if (await self._around.ledger.migration.state()).phase is not Phase.CAPTURE:
-            message = f"shard {shard.shard_id} of {shard.stream} was trimmed before it was applied to its end"
-            raise GapError(message, hint="changes are lost: the source must be copied again from the start")
+        await self._excuse(f"shard {shard.shard_id} of {shard.stream} was trimmed before it was applied to its end")
         return await self._around.ledger.streams.save(replace(shard, ended=True))
+
+    async def _excuse(self, gap: str) -> None:
+        """Raise the gap, unless nothing has been scanned yet: then the copy will read what the stream has lost."""
+        if (await self._around.ledger.migration.state()).phase is not Phase.CAPTURE:
+            raise GapError(gap, hint="changes are lost: the source must be copied again from the start")

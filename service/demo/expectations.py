@@ -11,6 +11,11 @@ from typing import Any, Final
 
 from domain.items import AttributeValue, Item
 
+
+def _names(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 KEYS: Final = {"users": "id", "contractors": "id", "refresh-tokens": "token", "audit": "id", "config": "key"}
 ENTITIES: Final = {
     "users": "USER",
@@ -21,17 +26,15 @@ ENTITIES: Final = {
 }
 
 KNOWN: Final[Mapping[str, frozenset[str]]] = {
-    "users": frozenset(
-        "id email name role passwordHash isActive createdAt createdBy lastLogin lastLoginIP updatedAt".split()
-    ),
-    "contractors": frozenset(
+    "users": _names("id email name role passwordHash isActive createdAt createdBy lastLogin lastLoginIP updatedAt"),
+    "contractors": _names(
         "id email name company tokenHash createdAt expiresAt ttl accessDuration allowedSecrets permissions reason "
-        "invitedBy invitedByEmail status accessCount lastAccess revokedAt revokedBy".split()
+        "invitedBy invitedByEmail status accessCount lastAccess revokedAt revokedBy"
     ),
-    "refresh-tokens": frozenset("token userId expiresAt createdAt ip userAgent lastUsed ttl".split()),
-    "audit": frozenset(
+    "refresh-tokens": _names("token userId expiresAt createdAt ip userAgent lastUsed ttl"),
+    "audit": _names(
         "id timestamp stage service action userId targetUserId email ip userAgent reason resource endpoint count "
-        "changes details".split()
+        "changes details"
     ),
 }
 """Attributes of each legacy table; config holds whatever the settings page sent."""
@@ -42,8 +45,8 @@ STAMPED: Final = "_stamp"
 BOOKKEEPING: Final = frozenset({"_own", "_stale"})
 """Inside `_legacy`: notes of the mapping to itself."""
 
-TECHNICAL: Final = frozenset(
-    "PK SK GSI1PK GSI1SK GSI2PK GSI2SK GSI3PK GSI3SK GSI4PK GSI4SK entityType profile expireAt".split()
+TECHNICAL: Final = _names(
+    "PK SK GSI1PK GSI1SK GSI2PK GSI2SK GSI3PK GSI3SK GSI4PK GSI4SK entityType profile expireAt"
 ) | {CARRIED, RETURNED, STAMPED}
 DERIVED: Final[Mapping[str, frozenset[str]]] = {
     "users": frozenset({"status", "fullName", "initials"}),
@@ -158,9 +161,7 @@ def without_notes(item: Item) -> Item:
 def holds(value: AttributeValue | None, name: str, wanted: AttributeValue) -> bool:
     """Tell whether an attribute stands, under its name, anywhere within a map."""
     inner = content(value)
-    return (name in inner and equal(inner[name], wanted)) or any(
-        holds(each, name, wanted) for each in inner.values()
-    )
+    return (name in inner and equal(inner[name], wanted)) or any(holds(each, name, wanted) for each in inner.values())
 
 
 def content(value: AttributeValue | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from domain.items import Item, number
 from domain.phases import Side
 from domain.tables import IndexDefinition, KeyAttribute, TableDefinition, ViewType
 from dynamo.aws import AwsDatabase
+from dynamo.calls import Document
 from dynamo.ports import Delete, Put
 from service.demo.journal import Entry, Journal, Name, wall_ms
 from service.demo.people import DAY_MS, ODDITIES, People
@@ -56,7 +57,7 @@ async def set_scene(database: AwsDatabase, prefix: str, journal: Journal, random
             group.create_task(database.create_table(definition))
     count = 0
     for table, items in contents(random).items():
-        puts = iter({"PutRequest": {"Item": item}} for item in items)
+        puts: Iterator[Document] = iter({"PutRequest": {"Item": item}} for item in items)
         while batch := list(islice(puts, _BATCH)):
             await _put(database, f"{prefix}-{table}", batch)
         for item in items:
@@ -114,7 +115,7 @@ async def clear_away(database: AwsDatabase, prefix: str) -> None:
         await database.delete_table(name)
 
 
-async def _put(database: AwsDatabase, table: str, batch: list[dict[str, object]]) -> None:
+async def _put(database: AwsDatabase, table: str, batch: list[Document]) -> None:
     """Put a batch; what comes back unprocessed is put again."""
     pending = {table: batch}
     while pending:
@@ -152,6 +153,6 @@ def _audit(people: People, user_ids: list[str], at_ms: int) -> Item:
         "SECRET_READ": {"resource": {"S": "db/readonly"}, "endpoint": {"S": "/secrets"}},
         "CLEANUP": {"count": number(people.random.randrange(9)), "details": {"M": {"ratio": {"N": "0.1"}}}},
     }
-    if action == "LOGIN_FAILED" and people.random.random() < 0.5:
+    if action == "LOGIN_FAILED" and people.random.choice([True, False]):
         user_id = None  # nobody of that e-mail address
     return people.audit(action, user_id=user_id, at_ms=at_ms, more=more.get(action))

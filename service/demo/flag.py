@@ -42,7 +42,7 @@ class FlagTimes:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Leave to write one side: under which flag epoch, and the moment (event loop's time) by which a write has ended."""
+    """Leave to write one side: under which flag epoch, and until when (event loop's time) a write may take."""
 
     side: Side
     epoch: int

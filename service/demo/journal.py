@@ -6,8 +6,9 @@ of acknowledgements is the order of the writes; an item stays claimed while the 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import IO, NamedTuple
@@ -145,7 +146,12 @@ class Journal:
                 return name
         return None
 
-    def span(self, epoch: int) -> int:
-        """Number the spans between switches: how often the serving side had changed by that flag epoch."""
-        sides = [side for each, side in sorted(self.sides.items()) if each <= epoch]
-        return sum(one is not other for one, other in zip(sides, sides[1:], strict=False))
+    def spans(self) -> Callable[[int], int]:
+        """Return what numbers the spans between switches: how often the serving side had changed by a flag epoch."""
+        known = sorted(self.sides.items())
+
+        def span(epoch: int) -> int:
+            sides = [side for each, side in known if each <= epoch]
+            return sum(one is not other for one, other in pairwise(sides))
+
+        return span

@@ -82,14 +82,16 @@ class LegacyApp:
         """Put a user nobody knows yet."""
         user = self._people.user(wall_ms())
         done = await self._create("users", user, "create user")
-        return done + await self._audit("USER_CREATED", _ADMIN, targetUserId=user["id"], details={"M": {"role": user["role"]}})
+        return done + await self._audit(
+            "USER_CREATED", _ADMIN, targetUserId=user["id"], details={"M": {"role": user["role"]}}
+        )
 
     async def update_user(self, what: str) -> int:
         """Change one attribute by UpdateItem."""
         values = {
             "email": text(self._people.email()),
             "name": text(self._random.choice(NAMES)),
-            "isActive": {"BOOL": self._random.random() < 0.5},
+            "isActive": {"BOOL": self._random.choice([True, False])},
             "locale": {"M": {"language": text("sv"), "offset": {"N": "5.5"}}},  # no handler reads it
         }
         sets = {what: values[what], "updatedAt": number(wall_ms())}

@@ -94,7 +94,7 @@ class NewApp:
 
         def edit(user: Item) -> Write:
             sets = {"fullName": text(chosen), "initials": text(monogram(chosen))}
-            if "M" in user.get("profile", {}) and self._random.random() < 0.5:
+            if "M" in user.get("profile", {}) and self._random.choice([True, False]):
                 sets["profile.displayName"] = text(chosen)
             return Update(sets=sets, adds={"version": 1}).on(user)
 
@@ -109,7 +109,7 @@ class NewApp:
 
     async def save_whole(self) -> int:
         """Read, change, put whole: with what stands there, the stamp too, or without the stamp."""
-        keeps_stamp = self._random.random() < 0.5
+        keeps_stamp = self._random.choice([True, False])
         seen = text(moment(wall_ms()))
 
         def edit(user: Item) -> Write:
@@ -200,7 +200,11 @@ class NewApp:
     async def set_config(self) -> int:
         """Change one setting, and when."""
         now = wall_ms()
-        sets = {"teamSize": number(self._random.randrange(5, 200)), "updatedAt": number(now), "GSI1SK": text(moment(now))}
+        sets = {
+            "teamSize": number(self._random.randrange(5, 200)),
+            "updatedAt": number(now),
+            "GSI1SK": text(moment(now)),
+        }
         return await self._writer.change(self._any("config"), "set config", Update(sets=sets, adds={"version": 1}).on)
 
     async def save_config(self) -> int:

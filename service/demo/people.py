@@ -76,7 +76,7 @@ class People:
             "name": text(self.random.choice(NAMES)),
             "role": text(self.random.choice(["admin", "user", "user"])),
             "passwordHash": text(self.password_hash()),
-            "isActive": {"BOOL": self.random.random() < 0.9},
+            "isActive": {"BOOL": self.random.choice([True] * 9 + [False])},
             "createdAt": number(created_ms),
             "createdBy": text("system"),
             "lastLogin": {"NULL": True},
@@ -135,7 +135,7 @@ class People:
         return {
             "key": text(key),
             "teamSize": number(self.random.randrange(5, 200)),
-            "contractorEnabled": {"BOOL": self.random.random() < 0.5},
+            "contractorEnabled": {"BOOL": self.random.choice([True, False])},
             "secretRotationDays": number(30),
             "sessionTimeout": {"N": self.random.choice(["12.5", "8", "0.25"])},
             "ratio": {"N": "0.1"},

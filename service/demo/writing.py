@@ -139,6 +139,11 @@ class _Sent:
     permission: Permission
     standing: Item | None
 
+    @property
+    def fresh(self) -> bool:
+        """Tell whether nobody has read what stood there: the item is a new one."""
+        return self.standing == {}
+
 
 class Writer:
     """Writes one side for one application."""
@@ -205,8 +210,9 @@ class Writer:
                 return await self._find_out(sent)
             except ConditionFailed:
                 return False
-            seen = sent.write.operation != "TransactWriteItems"
-            self._acknowledge(sent, before=answer.get("Attributes"), seen=seen)
+            tells = sent.write.operation != "TransactWriteItems"
+            before = answer.get("Attributes") if tells else sent.standing or None
+            self._acknowledge(sent, before=before, seen=tells or not sent.fresh)
             return True
         finally:
             self.journal.release(sent.name)
@@ -217,7 +223,7 @@ class Writer:
         await asyncio.sleep(_LANDED)
         found = await self._read(sent.name)
         if _same(found, sent.write.after):
-            self._acknowledge(sent, before=None, seen=False)
+            self._acknowledge(sent, before=sent.standing or None, seen=not sent.fresh)
             return True
         if not _same(found, sent.standing or None):
             self.journal.unexplained.append(sent.name)

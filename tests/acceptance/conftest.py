@@ -33,7 +33,7 @@ def client(local_database: str) -> Iterator[Any]:
 def scenes(client: Any, local_database: str, tmp_path: Path) -> Iterator[SceneMaker]:
     """Make scenes; at the end their processes end, and what they said is searched for secrets."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(_scene(client, local_database, tmp_path))
+        yield lambda: stack.enter_context(one_scene(client, local_database, tmp_path))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def scene(scenes: SceneMaker) -> Scene:
 
 
 @contextmanager
-def _scene(client: Any, endpoint_url: str, folder: Path) -> Iterator[Scene]:
+def one_scene(client: Any, endpoint_url: str, folder: Path) -> Iterator[Scene]:
     prefix = f"acc-{uuid.uuid4().hex[:10]}"
     own = folder / prefix
     own.mkdir()

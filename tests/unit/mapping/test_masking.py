@@ -77,3 +77,8 @@ def test_what_is_not_sensitive_stays_readable() -> None:
     item: Item = {"id": {"S": "u"}, "name": {"S": "Ada"}, "email": {"NULL": True}, "createdAt": {"N": "1"}}
     assert TYLER.masked_item(item) == item
     assert DESK.masked("orders/a%231/7") == "orders/a%231/7"
+
+
+def test_an_index_key_is_masked_even_where_the_attribute_it_was_made_of_is_gone() -> None:
+    item: Item = {"PK": {"S": "USER#u"}, "SK": {"S": "METADATA"}, "GSI2PK": {"S": "eve@example.com"}}
+    assert TYLER.masked_item(item) == {**item, "GSI2PK": TYLER.masked_item({"email": item["GSI2PK"]})["email"]}

@@ -1,11 +1,14 @@
 """The second plan: other key names, composite keys, three items of one, a key that moves, Python functions."""
 
+from pathlib import Path
+
 import pytest
 
 from domain.errors import DataError
 from domain.items import Item, TargetKey
 from mapping.functions import PlanFunction
-from tests.strategies import DESK
+from mapping.plan import load_plan
+from tests.strategies import DESK, PLANS
 
 ORDER: Item = {
     "customerId": {"S": "c1"},
@@ -70,3 +73,26 @@ def test_a_function_cannot_change_the_item_it_is_given() -> None:
     item: Item = {"a": {"S": "x"}}
     PlanFunction("m:f", lambda image: image.clear(), "").of_image(item)
     assert item == {"a": {"S": "x"}}
+
+
+TURNCOAT = """
+def rush(value, image):
+    return {"BOOL": not image.get("rush", {}).get("BOOL")}
+def priority(image):
+    return {"S": "high"}
+line_total = priority
+"""
+
+
+def test_an_inverse_that_says_something_else_each_time_changes_nothing(tmp_path: Path) -> None:
+    """Else an item would never settle: each way back would turn it round."""
+    (tmp_path / "order_desk.py").write_text(TURNCOAT, encoding="utf-8")
+    path = tmp_path / "order-desk.yaml"
+    path.write_text((PLANS / "order-desk.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    plan = load_plan(path, variables={"DESK": "p"})
+    translation = plan.translate("orders", ORDER)
+    item = {**translation.items[translation.primary], "priority": {"S": "low"}}
+    back = plan.untranslate(item)
+    assert back is not None
+    assert back.item["rush"] == ORDER["rush"]
+    assert plan.translate("orders", back.item).items[translation.primary] == item

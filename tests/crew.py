@@ -1,0 +1,222 @@
+"""One worker of a migration, wired from the real engines, to be run as a whole or engine by engine.
+
+What `service.worker` does for a process, without process, web server and signals: `Crew.lead` takes the lease,
+`working` runs everything, `following` only the streams, and every engine can be called by itself through `engines`.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from apply.door import Door
+from apply.returns import ReturnDoor
+from backfill.runner import Backfill, CopyPorts, CopySettings
+from cutover.gates import Limits
+from cutover.marking import Marker
+from cutover.runner import Director, DirectorPorts
+from cutover.sequence import SwitchPorts, SwitchSettings
+from domain.clock import Clock
+from domain.phases import Phase, Side
+from domain.positions import Version
+from dynamo.ports import Database
+from ledger.book import Ledger, leader_ledger, operator_ledger
+from ledger.hints import Bell
+from ledger.lease import Lease, LeaseGuard, LeaseTimes
+from ledger.streams import StreamRow
+from mapping.plan import Plan
+from reconcile.rechecks import Patience
+from reconcile.repairs import RepairPorts
+from reconcile.runner import ComparePorts, CompareSettings, Comparison, Generation, Reconciler, Wake
+from service.supervisor import supervise
+from sync.followers import Handler, Pace, Surroundings
+from sync.forward import Counts, ForwardHandler, ForwardPorts
+from sync.purging import PurgePorts, Purger
+from sync.reverse import ReverseHandler, ReversePorts
+from sync.runner import Sync
+from tests.seams import SeamedDatabase
+
+_GRACE = 8.0
+_IDS_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Tempo:
+    """How fast everything goes: the product's own times on the twin, short ones where time is real."""
+
+    lease: LeaseTimes = field(default_factory=LeaseTimes)
+    pace: Pace = field(default_factory=Pace)
+    switch: SwitchSettings = field(default_factory=SwitchSettings)
+    compare: CompareSettings = field(default_factory=CompareSettings)
+    copying: CopySettings = field(default_factory=lambda: CopySettings(least_segments=2))
+    limits: Limits = field(default_factory=lambda: Limits(bake_ms=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a crew works: which database, plan and ledger table, by which clock."""
+
+    database: Database
+    plan: Plan
+    ledger_table: str
+    clock: Clock
+    tempo: Tempo
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The engines of one leader over one ledger, one guard, one door."""
+
+    sync: Sync
+    purger: Purger
+    backfill: Backfill
+    comparison: Comparison
+    reconciler: Reconciler
+    director: Director
+    door: Door
+    marker: Marker
+    repairs: RepairPorts
+    switch: SwitchPorts
+
+
+class Crew:
+    """One worker. Its database has seams; ``ledger`` and ``engines`` are there once it leads."""
+
+    ledger: Ledger
+    engines: Engines
+
+    def __init__(self, place: Place, name: str) -> None:
+        """Nothing is read or written before `lead`."""
+        self.place = place
+        self.name = name
+        self.database = SeamedDatabase(place.database)
+        self.bell = Bell()
+        self.stopping = asyncio.Event()
+        self.counts: Counts = Counter()
+        self.guard = LeaseGuard(place.clock, place.tempo.lease)
+        self._plain = operator_ledger(self.database, place.ledger_table, place.clock, who=name)
+        self.lease = Lease(self._plain.rows, place.clock, self.guard, owner=name)
+
+    async def lead(self, *, wait: bool = False) -> "Crew":
+        """Take the lease and wire the engines. Raises RefusedError when another crew leads."""
+        epoch = await self.lease.acquire(wait=wait)
+        place = self.place
+        self.ledger = leader_ledger(
+            self.database, place.ledger_table, place.clock, who=self.name, guard=self.guard, epoch=epoch
+        )
+        self.engines = self._wired()
+        return self
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator["Crew"]:
+        """Run everything, as `service.worker` does, for the length of the block."""
+        engines, random = self.engines, Random(0)
+        supervised: dict[str, Callable[[], Awaitable[object]]] = {
+            "sync": engines.sync.run,
+            "backfill": self._copy,
+            "purger": engines.purger.run,
+            "reconciler": engines.reconciler.run,
+            "director": engines.director.run,
+        }
+        runs = [supervise(name, engine, random=random) for name, engine in supervised.items()]
+        async with self._running(*runs):
+            yield self
+
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator["Crew"]:
+        """Follow the streams and renew the lease, and do nothing else."""
+        async with self._running(self.engines.sync.run()):
+            yield self
+
+    async def retire(self) -> None:
+        """Give the lease back."""
+        await self.lease.release()
+
+    async def enter(self, phase: Phase) -> None:
+        """Move the phase by hand, as the director would."""
+        state = await self.ledger.migration.state()
+        await self.ledger.migration.move(state, phase, why="a test says so")
+        self.bell.ring()
+
+    async def copy(self) -> None:
+        """Copy everything that is left to copy."""
+        await self.engines.backfill.run()
+
+    async def copy_page(self, source: str) -> bool:
+        """Copy the next page of a source; tell whether there was one."""
+        backfill = self.engines.backfill
+        for segment in await backfill._segments(source):
+            if not segment.done:
+                await backfill._page(segment, Version(1))
+                return True
+        return False
+
+    async def purge(self) -> int:
+        """Purge what may go; return how many tombstones are left."""
+        return await self.engines.purger.round()
+
+    async def compare(self, serving: Side = Side.SOURCE) -> Generation:
+        """Compare both sides once, without patience and without a trace in the ledger."""
+        return await self.engines.comparison.generation(serving, Patience(rounds=1, pause=0))
+
+    @asynccontextmanager
+    async def _running(self, *engines: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
+        """Run engines and the lease's keeper; told to stop, each finishes what it has in hand."""
+        self.stopping.clear()
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(self.lease.keep())
+            tasks = [group.create_task(engine) for engine in engines]
+            yield
+            self.stopping.set()
+            self.bell.ring()
+            await asyncio.wait(tasks, timeout=_GRACE)
+            for task in (*tasks, keeper):
+                task.cancel()
+
+    async def _copy(self) -> None:
+        """Start the copy when its phase begins (`service.worker`)."""
+        while not self.stopping.is_set():
+            phase = (await self.ledger.migration.state()).phase
+            if phase is Phase.BACKFILL:
+                await self.copy()
+                return
+            if phase is not Phase.CAPTURE:
+                return
+            await self.bell.wait(0.5)
+
+    def _wired(self) -> Engines:
+        place, tempo, ledger, guard = self.place, self.place.tempo, self.ledger, self.guard
+        database, plan, clock, bell, stopping = self.database, place.plan, place.clock, self.bell, self.stopping
+        door = Door(database, plan.target, guard=guard)
+        around = Surroundings(database, ledger, clock, bell, tempo.pace, stopping)
+        marker = Marker(database, ledger, bell, guard=guard)
+        switch = SwitchPorts(plan, ledger, marker, guard, clock, bell, tempo.switch)
+        compare = ComparePorts(database, plan, clock, tempo.compare)
+        comparison = Comparison(compare)
+        repairs = RepairPorts(plan, door, ledger, guard, comparison.rechecker)
+        return Engines(
+            sync=Sync(database, around, self._handlers(door)),
+            purger=Purger(PurgePorts(plan, door, ledger, guard, bell, stopping)),
+            backfill=Backfill(CopyPorts(database, plan, door, ledger, bell, stopping, tempo.copying)),
+            comparison=comparison,
+            reconciler=Reconciler(comparison, compare, Wake(bell, stopping), repairs),
+            director=Director(DirectorPorts(switch, database, tempo.limits, stopping)),
+            door=door,
+            marker=marker,
+            repairs=repairs,
+            switch=switch,
+        )
+
+    def _handlers(self, door: Door) -> Callable[[StreamRow], Handler]:
+        limit = asyncio.Semaphore(_IDS_AT_ONCE)
+        forward = ForwardPorts(self.place.plan, door, self.ledger, self.counts, limit)
+        back = ReturnDoor(self.database, guard=self.guard)
+        reverse = ReversePorts(self.place.plan, back, self.database, self.ledger, self.counts, limit)
+
+        def handler_of(stream: StreamRow) -> Handler:
+            return ForwardHandler(forward, stream) if stream.side is Side.SOURCE else ReverseHandler(reverse, stream)
+
+        return handler_of

@@ -1,0 +1,355 @@
+"""A migration in one process, over the twin or DynamoDB Local: the base of the engine tests and of the simulation.
+
+    venue = Venue.twin() | Venue.local(database, prefix)
+    world = await venue.world("tyler-setup")       # legacy tables, streams awake, `init` done: phase CAPTURE
+    await world.put("users", ADA)                  # what the applications do, on either side
+    crew = await world.lead()                      # a worker (`tests.crew`): as a whole, or engine by engine
+    async with crew.working():
+        await world.reach(Phase.READY)
+        answer = await world.ask(crew, RequestKind.CUTOVER)
+
+What a side holds is read by plain scans, and what the target should hold comes from the source tables as they stand.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from domain.items import Item, TargetKey, canonical, mark_id
+from domain.phases import Phase
+from domain.stamps import Stamp, is_tombstone
+from domain.tables import TableDefinition, ViewType
+from dynamo.memory import MemoryDatabase
+from dynamo.ports import Database, Delete, Put, ScanRequest, ShardPlace
+from dynamo.weather import FAIR_WEATHER, Weather
+from ledger.book import Ledger, operator_ledger
+from ledger.lease import LeaseTimes
+from ledger.requests import Request, RequestKind
+from mapping.plan import Plan, load_plan
+from reconcile.rechecks import Patience
+from reconcile.runner import CompareSettings
+from service.initialising import InitOptions, initialise
+from sync.followers import Pace
+from cutover.sequence import SwitchSettings
+from domain.clock import Clock
+from domain.items import STAMP
+from tests.crew import Crew, Place, Tempo
+
+PLANS = Path(__file__).resolve().parents[1] / "plans"
+_BEGAN_MS = 1_795_438_000_000
+"""Wall time at the twin's zero: within the times of the legacy sample."""
+
+_PATIENCE_S = 20.0
+"""Seconds, real or virtual, until a condition that does not come is a failure."""
+
+AT_ONCE = Tempo(
+    lease=LeaseTimes(lease=30),
+    pace=Pace(tip=0.02, shards=1.0, mark=0.02, idle_checkpoint=0.2),
+    switch=SwitchSettings(staleness=0, longest_request=0),
+    compare=CompareSettings(interval=1.0, segments=1, patience=Patience(rounds=10, pause=0.1)),
+)
+"""For real time: no waiting for applications, which are the test itself and obey at once."""
+
+
+class LoopClock:
+    """The event loop's clock, so that virtual time is everybody's time."""
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def wall_ms(self) -> int:
+        return _BEGAN_MS + int(self.monotonic() * 1000)
+
+
+class MachineClock:
+    """The machine's clocks, for a database that has its own time."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """A database to play in; ``twin`` is it again where it is the one in memory, for what only that can do."""
+
+    database: Database
+    clock: Clock
+    tempo: Tempo
+    prefix: str
+    twin: MemoryDatabase | None = None
+
+    @classmethod
+    def in_memory(cls, *, shards: int = 3, weather: Weather = FAIR_WEATHER, tempo: Tempo | None = None) -> "Venue":
+        """Return a fresh twin with several open shards per stream, under the loop's clock."""
+        clock = LoopClock()
+        twin = MemoryDatabase(clock, shards=shards, weather=weather)
+        return cls(twin, clock, tempo or Tempo(), "twin", twin)
+
+    @classmethod
+    def on(cls, database: Database, prefix: str) -> "Venue":
+        """Return a venue on a database that is really there; the prefix keeps its tables apart."""
+        return cls(database, MachineClock(), AT_ONCE, prefix)
+
+    async def world(self, plan: str, *, initialised: bool = True) -> "World":
+        """Create the plan's legacy tables, wake their streams, and initialise the migration."""
+        world = World(self, plan_named(plan, self.prefix))
+        await world.build()
+        if initialised:
+            await world.initialise()
+        return world
+
+
+@cache
+def plan_named(name: str, prefix: str) -> Plan:
+    """Load one of the plans that ship with the product."""
+    return load_plan(PLANS / f"{name}.yaml", variables={"SECRETS_PREFIX": prefix, "DESK": prefix})
+
+
+@dataclass(slots=True)
+class World:
+    """One migration and its two sides. ``ledger`` is the operator's."""
+
+    venue: Venue
+    plan: Plan
+    _crews: int = field(default=0)
+
+    @property
+    def database(self) -> Database:
+        return self.venue.database
+
+    @property
+    def twin(self) -> MemoryDatabase:
+        """The twin; only tests that run on nothing else ask for it."""
+        assert self.venue.twin is not None
+        return self.venue.twin
+
+    @property
+    def ledger_table(self) -> str:
+        return f"{self.plan.target.name}-tableturn"
+
+    @property
+    def ledger(self) -> Ledger:
+        return operator_ledger(self.database, self.ledger_table, self.venue.clock, who="operator")
+
+    # ---- setting the scene ------------------------------------------------------------------------------------------
+
+    async def build(self) -> None:
+        """Create the legacy tables, streams on, and put and delete a sentinel in each (emulators.md §1a)."""
+        async with asyncio.TaskGroup() as group:
+            for source in self.plan.sources.values():
+                group.create_task(self._build(source.definition))
+
+    async def _build(self, definition: TableDefinition) -> None:
+        await self.database.create_table(definition)
+        await self.database.enable_stream(definition.name, ViewType.NEW_AND_OLD_IMAGES)
+        sentinel: Item = {part.name: {part.type: "sentinel" if part.type == "S" else "0"} for part in definition.key}
+        await self.database.write(Put(definition.name, sentinel))
+        await self.database.write(Delete(definition.name, sentinel))
+
+    async def initialise(self) -> None:
+        """Do what ``tableturn init`` does."""
+        options = InitOptions(self.ledger_table, create_targets=True, enable_streams=True)
+        await initialise(self.database, self.plan, self.venue.clock, options, who="operator")
+
+    def crew(self, name: str | None = None, *, tempo: Tempo | None = None) -> Crew:
+        """Return a worker that does not lead yet."""
+        self._crews += 1
+        place = Place(self.database, self.plan, self.ledger_table, self.venue.clock, tempo or self.venue.tempo)
+        return Crew(place, name or f"crew-{self._crews}")
+
+    async def lead(self, *, tempo: Tempo | None = None, wait: bool = False) -> Crew:
+        """Return a worker that leads."""
+        return await self.crew(tempo=tempo).lead(wait=wait)
+
+    # ---- what the applications do -----------------------------------------------------------------------------------
+
+    def table(self, source: str) -> str:
+        """Return the real name of a legacy table."""
+        return self.plan.sources[source].definition.name
+
+    async def put(self, source: str, *items: Item) -> None:
+        """Put legacy items, as the legacy application does: whole, without condition."""
+        for item in items:
+            await self.database.write(Put(self.table(source), item))
+
+    async def delete(self, source: str, item: Item) -> None:
+        """Delete a legacy item; its key is enough."""
+        await self.database.write(Delete(self.table(source), self.plan.sources[source].definition.key_of(item)))
+
+    async def put_target(self, *items: Item) -> None:
+        """Put target items, as the new application does."""
+        for item in items:
+            await self.database.write(Put(self.plan.target.name, item))
+
+    async def delete_target(self, *items: Item) -> None:
+        """Delete target items; their keys are enough."""
+        for item in items:
+            await self.database.write(Delete(self.plan.target.name, self.plan.target.key_of(item)))
+
+    async def get(self, source: str, item: Item) -> Item | None:
+        """Read a legacy item by its key."""
+        return await self.database.get_item(self.table(source), self.plan.sources[source].definition.key_of(item))
+
+    async def get_target(self, pk: str, sk: str) -> Item:
+        """Read a target item that is there, stamp and all."""
+        found = await self.database.get_item(self.plan.target.name, self.plan.key_item(TargetKey(pk, sk)))
+        assert found is not None, f"nothing stands at {pk} / {sk}"
+        return found
+
+    # ---- what stands where ------------------------------------------------------------------------------------------
+
+    async def scanned(self, table: str) -> list[Item]:
+        """Return everything in a table."""
+        items: list[Item] = []
+        request = ScanRequest(table)
+        while True:
+            page = await self.database.scan_page(request)
+            items += page.items
+            if page.last_key is None:
+                return items
+            request = ScanRequest(table, start=page.last_key)
+
+    async def sources(self) -> dict[str, Item]:
+        """Return every legacy item by source id; a mark that was left behind is a failure."""
+        found: dict[str, Item] = {}
+        for name, source in self.plan.sources.items():
+            items = await self.scanned(source.definition.name)
+            assert not [item for item in items if mark_id(source.definition.key_of(item)) is not None], name
+            found |= {self.plan.source_id(name, item): readable(item) for item in items}
+        return found
+
+    async def standing(self) -> dict[TargetKey, Item]:
+        """Return every target item as it stands, tombstones included; a mark that was left behind is a failure."""
+        items = await self.scanned(self.plan.target.name)
+        assert not [item for item in items if mark_id(self.plan.target.key_of(item)) is not None]
+        return {self.plan.target_key(item): item for item in items}
+
+    async def target(self) -> dict[TargetKey, Item]:
+        """Return every live target item without its stamp."""
+        return {key: readable(item) for key, item in (await self.standing()).items() if not is_tombstone(item)}
+
+    async def tombstones(self) -> set[TargetKey]:
+        """Return where tombstones stand."""
+        return {key for key, item in (await self.standing()).items() if is_tombstone(item)}
+
+    async def expected(self) -> dict[TargetKey, Item]:
+        """Return what the target should hold: every legacy item as it stands, translated."""
+        found: dict[TargetKey, Item] = {}
+        for name, source in self.plan.sources.items():
+            for item in await self.scanned(source.definition.name):
+                translated = self.plan.translate(name, item).items
+                found |= {key: readable(each) for key, each in translated.items()}
+        return found
+
+    async def records(self) -> int:
+        """Return how many records all streams hold."""
+        return sum(len(places) for stream in (await self._records()).values() for places in stream.values())
+
+    async def ledger_rows(self) -> dict[tuple[str, str], Item]:
+        """Return the ledger but for history, requests, signs of life and evidence: what a refusal must not change."""
+        ignored = ("history", "requests/", "leases", "evidence", "shards/")
+        rows = await self.scanned(self.ledger_table)
+        return {
+            (row["PK"]["S"], row["SK"]["S"]): row for row in rows if not row["PK"]["S"].startswith(ignored)
+        }
+
+    # ---- waiting ----------------------------------------------------------------------------------------------------
+
+    async def until(self, condition: Callable[[], Awaitable[bool]], *, seconds: float = _PATIENCE_S) -> None:
+        """Wait for a condition."""
+        async with asyncio.timeout(seconds):
+            while not await condition():
+                await asyncio.sleep(0.02)
+
+    async def reach(self, phase: Phase) -> None:
+        """Wait for a phase."""
+
+        async def is_there() -> bool:
+            return (await self.ledger.migration.state()).phase is phase
+
+        await self.until(is_there)
+
+    async def caught_up(self) -> None:
+        """Wait until every record that is in a stream by now is behind its shard's checkpoint."""
+        tips = {
+            stream: {shard: places[-1] for shard, places in shards.items() if places}
+            for stream, shards in (await self._records()).items()
+        }
+
+        async def is_there() -> bool:
+            for stream, shards in tips.items():
+                rows = await self.ledger.streams.shards(stream)
+                behind = [
+                    shard
+                    for shard, tip in shards.items()
+                    if shard not in rows or (not rows[shard].ended and (rows[shard].checkpoint or 0) < tip)
+                ]
+                if behind:
+                    return False
+            return True
+
+        await self.until(is_there)
+
+    async def ask(self, crew: Crew, kind: RequestKind, **facts: object) -> Request:
+        """Ask the crew for something through the ledger, and wait for its answer."""
+        request = await self.ledger.requests.ask(kind, **facts)
+        crew.bell.ring()
+
+        async def is_over() -> bool:
+            return (await self.ledger.requests.get(request)).over
+
+        await self.until(is_over, seconds=90)
+        return await self.ledger.requests.get(request)
+
+    async def _records(self) -> dict[str, dict[str, list[int]]]:
+        """Return the sequence numbers of the records of items, by stream and shard."""
+        found: dict[str, dict[str, list[int]]] = {}
+        for stream in await self.ledger.streams.all():
+            shards = await self.database.describe_stream(stream.arn)
+            found[stream.name] = {
+                shard.shard_id: await self._sequences(ShardPlace(stream.arn, shard.shard_id)) for shard in shards
+            }
+        return found
+
+    async def _sequences(self, place: ShardPlace) -> list[int]:
+        found: list[int] = []
+        iterator: str | None = await self.database.shard_iterator(place)
+        while iterator is not None:
+            page = await self.database.get_records(iterator)
+            if not page.changes:
+                break
+            found += [change.sequence for change in page.changes if change.mark is None]
+            iterator = page.next_iterator
+        return found
+
+    # ---- what must hold ---------------------------------------------------------------------------------------------
+
+    async def settled(self, crew: Crew) -> dict[TargetKey, Item]:
+        """Assert that the target is exactly the source translated, with nothing left to do; return the target.
+
+        Every stamp fits, no tombstone stands or is listed, quarantine is empty, the reconciler finds nothing.
+        """
+        await self.caught_up()
+        assert await crew.purge() == 0
+        standing = await self.standing()
+        assert await self.target() == await self.expected()
+        for key, item in standing.items():
+            stamp = Stamp.of(item)
+            assert stamp is not None, key
+            assert stamp.fits(item), key
+        assert not await self.tombstones()
+        assert await self.ledger.quarantine.everything() == []
+        found = await crew.compare()
+        assert found.mismatches == []
+        return await self.target()
+
+
+def readable(item: Item) -> Item:
+    """Return an item in canonical form and without its stamp, for comparison by value."""
+    return {name: dict([canonical(value)]) for name, value in item.items() if name != STAMP}
