@@ -61,14 +61,16 @@ class Marker:
                 return mark.cut
 
     async def _is_whole(self, cut: Cut, stream: StreamRow) -> bool:
-        """Tell whether every open shard shows the mark. The stream itself is asked last: it may not be asked often."""
+        """Tell whether every lineage shows the mark. The stream itself is asked last: it may not be asked often."""
         shards = await self._ledger.streams.shards(stream.name)
         lineage = {shard_id: shard.parent_id for shard_id, shard in shards.items()}
         if not cut.covers((shard_id for shard_id, shard in shards.items() if not shard.ended), lineage):
             return False
         described = await self._database.describe_stream(stream.arn)
         lineage |= {shard.shard_id: shard.parent_id for shard in described}
-        return cut.covers((shard.shard_id for shard in described if shard.last_sequence is None), lineage)
+        # A closed shard may be listed before its children are: it is the leaves that count, open or not.
+        leaves = {shard.shard_id for shard in described} - {shard.parent_id for shard in described}
+        return bool(leaves) and cut.covers(leaves, lineage)
 
     async def _put(self, table: str, key: Item) -> None:
         """Show the mark and take it away at once; the stream keeps both records."""

@@ -32,9 +32,9 @@ class Cut:
             ancestor = parents.get(ancestor)
         return False
 
-    def covers(self, open_shards: Iterable[str], parents: Parents) -> bool:
-        """Tell whether every open shard shows the mark, itself or in an ancestor."""
-        return all(shard in self.places or self.before(shard, 0, parents) for shard in open_shards)
+    def covers(self, shards: Iterable[str], parents: Parents) -> bool:
+        """Tell whether each of the shards shows the mark, itself or in an ancestor."""
+        return all(shard in self.places or self.before(shard, 0, parents) for shard in shards)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from apply.stamping import Write, stamped, tombstone
 from domain.guards import WriteGuard
 from domain.items import Item, TargetKey
 from domain.outcomes import Outcome
+from domain.phases import Side
 from domain.positions import Version
 from domain.stamps import Stamp, is_tombstone
 from ledger.book import Ledger
@@ -46,12 +47,24 @@ class Repairer:
         for source_id, found in mismatches.items():
             attempt = self._ports.guard.begin()
             try:
+                if not await self._may_repair():
+                    break
                 pair = await self._ports.rechecker.read(source_id, [each.key for each in found if each.key.pk])
                 for key in pair.standing:
                     done += await self._mend(pair, key)
             finally:
                 self._ports.guard.end(attempt, answered=True)
         return done
+
+    async def _may_repair(self) -> bool:
+        """Tell whether the target is still ours to mend: asked behind the guard, whose open attempts a switch awaits.
+
+        A repair that began before a switch is waited for before the unfence; one that begins after it stops here.
+        """
+        ledger = self._ports.ledger
+        switch = await ledger.switches.current()
+        under_way = switch is not None and switch.is_open
+        return not under_way and (await ledger.migration.state()).flag.serving is Side.SOURCE
 
     async def _mend(self, pair: Pair, key: TargetKey) -> bool:
         """Write what should stand at a key over exactly what does; tell whether that took place."""

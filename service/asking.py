@@ -42,6 +42,7 @@ async def ask(
             listed = "; ".join(f"{gate.name} is {gate.value}, wanted {gate.limit}" for gate in refusals)
             message = f"{kind} refused by its gates, nothing was changed: {listed}"
             raise RefusedError(message, hint=refusals[0].hint)
+    await _check_leader(session)
     request = await session.ledger.requests.ask(kind, **facts)
     began = session.clock.monotonic()
     while not request.over:
@@ -54,6 +55,14 @@ async def ask(
         message = str(request.answer.get("why", "refused"))
         raise RefusedError(message)
     return request.answer
+
+
+async def _check_leader(session: Session) -> None:
+    """Refuse at once when the last worker gave its lease back: nobody would take the request."""
+    lease = await session.ledger.rows.get("leases", "leader")
+    if lease is None or not lease.fields["owner"]:
+        message = "no worker runs that could do it, nothing was changed"
+        raise RefusedError(message, hint="start `tableturn run`")
 
 
 async def _withdraw(session: Session, request: Request) -> None:

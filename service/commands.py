@@ -5,6 +5,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from rich.console import Group
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -213,15 +215,18 @@ async def _status(opened: Session) -> dict[str, Any]:
 
 
 async def _watch(opened: Session) -> None:
-    """Show progress bars with rate and ETA until interrupted or over."""
-    with _bars("copying", quiet=False) as bars:
-        tasks = {name: bars.add_task(name, total=None) for name in opened.plan.sources}
+    """Show phase, lag, and progress bars with rate and time left, until interrupted or over."""
+    bars = _bars("copying", quiet=False)
+    tasks = {name: bars.add_task(name, total=None) for name in opened.plan.sources}
+    with Live(console=OUT, auto_refresh=False, transient=not OUT.is_terminal) as live:
         while True:
             document = await _status(opened)
             for name, each in document["sources"].items():
                 bars.update(tasks[name], completed=each["copied"], total=each["expected"])
             lag = max((lag for lag in document["lag_ms"].values() if lag is not None), default=0) / 1000
-            bars.log(f"{document['phase']}  lag {lag:.1f} s  quarantine {sum(document['quarantined'].values())}")
+            waiting = sum(document["quarantined"].values())
+            head = f"{document['phase']}  serving {document['serving']}  lag {lag:.1f} s  quarantine {waiting}"
+            live.update(Group(Text(head), bars, gates_table(document["gates"])), refresh=True)
             if document["phase"] in {"DONE", "ABORTED"}:
                 return
             await asyncio.sleep(_WATCH)

@@ -40,7 +40,7 @@ def set_up(level: str) -> None:
     handler.setFormatter(ReadableLines() if sys.stderr.isatty() else JsonLines())
     name = _LEVELS.get(level.lower(), level.upper())
     logging.basicConfig(level=name, handlers=[handler], force=True)
-    for noisy in ("botocore", "aiobotocore", "asyncio", "urllib3"):
+    for noisy in ("botocore", "aiobotocore", "asyncio", "urllib3", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

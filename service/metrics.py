@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from cutover.gates import Facts, Gate, Limits, cutover_gates, rollback_gates
@@ -40,6 +40,7 @@ class Meter:
 
     def __post_init__(self) -> None:
         """Register what is counted as it happens; the rest is collected at scrape time."""
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each counter, used by nobody
         self._attempts = Histogram(
             "tableturn_request_seconds", "Seconds of one DynamoDB request", ["operation"], registry=self.registry
         )

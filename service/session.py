@@ -1,5 +1,6 @@
 """What every command opens first: settings, plan, database, and the ledger as the operator sees it."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,9 @@ from mapping.plan import Plan, load_plan
 from service.console import operator
 from service.settings import Settings
 from service.systemclock import SystemClock
+
+_FIRST_ANSWER = 10.0
+"""Seconds: a wrong endpoint is told after this long; once it has answered, the whole retry budget counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +55,16 @@ async def session(settings: Settings, *, observer: Observer = NO_OBSERVER) -> As
         endpoint_url=settings.endpoint_url, region=settings.region, retry=retry, observer=observer
     ) as database:
         clock = SystemClock()
+        await _first_answer(database, settings, ledger_name(settings, plan))
         ledger = operator_ledger(database, ledger_name(settings, plan), clock, who=operator())
         yield Session(settings, plan, database, ledger, clock)
+
+
+async def _first_answer(database: Database, settings: Settings, ledger: str) -> None:
+    """Ask for anything at all. Raises FatalError, naming the endpoint, when nobody answers."""
+    try:
+        async with asyncio.timeout(_FIRST_ANSWER):
+            await database.describe_table(ledger)
+    except TimeoutError as error:
+        message = f"{settings.endpoint_url or 'DynamoDB'} did not answer within {_FIRST_ANSWER:.0f} s"
+        raise FatalError(message, hint="check TABLETURN_ENDPOINT_URL, AWS_REGION and the network") from error

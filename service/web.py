@@ -47,6 +47,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()  # now, and not when the server starts: else two processes could bind one port unseen
     except OSError as error:
         listener.close()
         message = f"cannot listen on {host}:{port}: {error.strerror}"

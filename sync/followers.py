@@ -128,12 +128,11 @@ class ShardFollower:
         for change in page.changes:
             if change.mark is None:
                 batch.append(change)
-            elif await self._is_pending(change.mark):
-                await self._finish(batch)
-                batch = []
-                await self._hold(change.mark, change.sequence)
-                if self._around.stopping.is_set():
-                    return False
+                continue
+            await self._finish(batch)
+            batch = []
+            if not await self._pass(change.mark, change.sequence):
+                return False
         await self._finish(batch)
         return True
 
@@ -168,13 +167,24 @@ class ShardFollower:
         elif self._around.clock.monotonic() - self._saved >= self._around.pace.idle_checkpoint:
             await self._save(replace(self.shard, through_ms=through))
 
-    async def _hold(self, mark_id: str, sequence: int) -> None:
-        """Note where the mark stands and wait until it is settled."""
-        await self._around.ledger.marks.met(mark_id, self.shard.shard_id, sequence)
-        self._around.bell.ring()
-        while await self._is_pending(mark_id) and not self._around.stopping.is_set():
+    async def _pass(self, mark_id: str, sequence: int) -> bool:
+        """Pass a mark: note a pending one and wait until it is settled; tell whether it was.
+
+        Spans are read again behind every mark, settled long ago or not: this follower may have read them before the
+        switch that kept it.
+        """
+        mark = await self._around.ledger.marks.get(mark_id)
+        if mark is None:
+            return True
+        if mark.state is MarkState.PENDING:
+            await self._around.ledger.marks.met(mark_id, self.shard.shard_id, sequence)
+            self._around.bell.ring()
+        while await self._is_pending(mark_id):
+            if self._around.stopping.is_set():
+                return False
             await self._around.bell.wait(self._around.pace.mark)
         await self._refresh()
+        return True
 
     async def _is_pending(self, mark_id: str) -> bool:
         mark = await self._around.ledger.marks.get(mark_id)

@@ -6,8 +6,8 @@ What `service.worker` does for a process, without process, web server and signal
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -37,9 +37,12 @@ from sync.forward import Counts, ForwardHandler, ForwardPorts
 from sync.purging import PurgePorts, Purger
 from sync.reverse import ReverseHandler, ReversePorts
 from sync.runner import Sync
-from tests.seams import SeamedDatabase
+from tests.seams import Crashed, SeamedDatabase
 
 _GRACE = 8.0
+_PATIENCE = 60.0
+"""Seconds, real or virtual, until a crash that does not come is a failure."""
+
 _IDS_AT_ONCE = 64
 
 
@@ -131,6 +134,18 @@ class Crew:
         async with self._running(self.engines.sync.run()):
             yield self
 
+    async def follow_until_crash(self) -> None:
+        """Follow the streams until the crash that a seam has planned; fails when none comes."""
+        with suppressed_crash():
+            async with asyncio.timeout(_PATIENCE), self.following():
+                await asyncio.Event().wait()
+
+    async def work_until_crash(self) -> None:
+        """Run everything until the crash that a seam has planned; fails when none comes."""
+        with suppressed_crash():
+            async with asyncio.timeout(_PATIENCE), self.working():
+                await asyncio.Event().wait()
+
     async def retire(self) -> None:
         """Give the lease back."""
         await self.lease.release()
@@ -220,3 +235,14 @@ class Crew:
             return ForwardHandler(forward, stream) if stream.side is Side.SOURCE else ReverseHandler(reverse, stream)
 
         return handler_of
+
+
+@contextmanager
+def suppressed_crash() -> Iterator[None]:
+    """Go on after a crew's planned crash, and only after that."""
+    crashed = False
+    try:
+        yield
+    except* Crashed:
+        crashed = True
+    assert crashed, "the planned crash did not come"

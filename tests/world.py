@@ -14,11 +14,14 @@ What a side holds is read by plain scans, and what the target should hold comes 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from domain.items import Item, TargetKey, canonical, mark_id
+from backfill.runner import CopySettings
+from cutover.sequence import SwitchSettings
+from domain.clock import Clock
+from domain.items import STAMP, Item, TargetKey, canonical, mark_id
 from domain.phases import Phase
 from domain.stamps import Stamp, is_tombstone
 from domain.tables import TableDefinition, ViewType
@@ -33,9 +36,6 @@ from reconcile.rechecks import Patience
 from reconcile.runner import CompareSettings
 from service.initialising import InitOptions, initialise
 from sync.followers import Pace
-from cutover.sequence import SwitchSettings
-from domain.clock import Clock
-from domain.items import STAMP
 from tests.crew import Crew, Place, Tempo
 
 PLANS = Path(__file__).resolve().parents[1] / "plans"
@@ -167,6 +167,26 @@ class World:
         """Return a worker that leads."""
         return await self.crew(tempo=tempo).lead(wait=wait)
 
+    async def bury(self) -> None:
+        """Free the lease of a crew that crashed with nothing in flight, so that nobody has to wait for it."""
+        rows = self.ledger.rows
+        row = await rows.get("leases", "leader")
+        assert row is not None
+        await rows.put("leases", "leader", {**row.fields, "owner": "", "clean": True}, revision=row.revision)
+
+    async def rewind(self, crew: Crew, source: str) -> None:
+        """Set a stream's checkpoints back to the beginning, so that everything is delivered again."""
+        for shard in (await self.ledger.streams.shards(source)).values():
+            await crew.ledger.streams.save(replace(shard, checkpoint=None, ended=False))
+
+    def at_pace(self, pace: Pace) -> Tempo:
+        """Return the venue's tempo with another pace of the followers."""
+        return replace(self.venue.tempo, pace=pace)
+
+    def one_item_a_page(self) -> Tempo:
+        """Return the venue's tempo with pages of one item, in two segments."""
+        return replace(self.venue.tempo, copying=CopySettings(least_segments=2, page_items=1))
+
     # ---- what the applications do -----------------------------------------------------------------------------------
 
     def table(self, source: str) -> str:
@@ -255,9 +275,7 @@ class World:
         """Return the ledger but for history, requests, signs of life and evidence: what a refusal must not change."""
         ignored = ("history", "requests/", "leases", "evidence", "shards/")
         rows = await self.scanned(self.ledger_table)
-        return {
-            (row["PK"]["S"], row["SK"]["S"]): row for row in rows if not row["PK"]["S"].startswith(ignored)
-        }
+        return {(row["PK"]["S"], row["SK"]["S"]): row for row in rows if not row["PK"]["S"].startswith(ignored)}
 
     # ---- waiting ----------------------------------------------------------------------------------------------------
 

@@ -100,7 +100,7 @@ class Journal:
         self.sides[entry.epoch] = entry.side
         self._living.setdefault(entry.name.table, _Living()).note(entry.name, alive=entry.after is not None)
         if self._file is not None:
-            self._file.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+            self._file.write(orjson.dumps(entry, default=tuple, option=orjson.OPT_APPEND_NEWLINE))
 
     def close(self) -> None:
         """Write out what is buffered and close the file."""

@@ -33,7 +33,8 @@ class Program:
 
     def __init__(self, settings: Mapping[str, str], folder: Path) -> None:
         """``settings`` are environment variables; logs go to ``folder``."""
-        self._environment = {name: value for name, value in os.environ.items() if name not in _NOT_OURS} | settings
+        self._environment = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
+        self._environment |= settings
         self._log = folder / "worker.log"
         self._worker: Process | None = None
         self._output: IO[bytes] | None = None

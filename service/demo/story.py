@@ -3,120 +3,114 @@
     set the scene → legacy traffic → init → run → READY → cutover → new traffic → rollback → legacy traffic
                   → READY → cutover → new traffic → complete → stop → everything at rest
 
-Read `tell`. Both applications run all the time; which of them writes, the flag decides.
+Read `_migrate`. Both applications run all the time; which of them writes, the flag decides.
 """
 
 import asyncio
 import json
-import secrets
-import shutil
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from random import Random
 from typing import Final
 
 from rich.console import Console
 
-from cutover.facts import gather
 from cutover.gates import Facts, Gate, Limits, completion_gates, cutover_gates, rollback_gates
 from domain.errors import FatalError, TableturnError
-from domain.phases import Phase, Side
-from dynamo.aws import AwsDatabase, connect
-from dynamo.local import endpoint_from_environment, run_local
-from ledger.book import Ledger, operator_ledger
-from mapping.plan import Plan, load_plan
-from service.demo.checker import Checker
-from service.demo.fill import clear_away, set_scene, wake_streams
-from service.demo.flag import FlagReader, FlagTimes
-from service.demo.journal import Journal
-from service.demo.legacy_app import LegacyApp
-from service.demo.new_app import NewApp
-from service.demo.program import Program
-from service.demo.proof import Outcome, Switched, show
-from service.demo.traffic import Traffic
-from service.demo.writing import ONCE, Writer, WritingPorts
-from service.session import ledger_name
-from service.settings import Settings
+from domain.phases import Side
+from service.demo.fill import set_scene, wake_streams
+from service.demo.proof import Outcome, show
+from service.demo.stage import Options, Stage, open_stage
 from service.supervisor import gravest
-from service.systemclock import SystemClock
-
-_SETTINGS: Final = {
-    "TABLETURN_LEASE_SECONDS": "5",
-    "TABLETURN_REQUEST_SECONDS": "2",
-    "TABLETURN_FLAG_STALENESS_SECONDS": "0.25",
-    "TABLETURN_LONGEST_REQUEST_SECONDS": "0.5",
-    "TABLETURN_BAKE_SECONDS": "0",
-    "TABLETURN_RECONCILE_INTERVAL_SECONDS": "5",
-    "TABLETURN_PORT": "0",
-}
-_TIMES: Final = FlagTimes(staleness=0.25, longest_request=0.4, max_wait=900.0)
-"""The applications give a write up a tenth of a second before the worker counts on it."""
 
 _LIMITS: Final = Limits(bake_ms=0)
-_POLL: Final = 0.5
-_PATIENCE: Final = 120.0
-_TRAFFIC_SECONDS: Final = 8.0
+_SPELL: Final = 8.0
 """Seconds of traffic after each switch, at least."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """``rate`` in writes per second, ``seed`` of all chance; ``keep``: leave journal and logs behind."""
+def main(*, json_output: bool, rate: int, seed: int, keep: bool = False) -> int:
+    """Tell the story; print the proof, as one JSON document if asked; return the exit code."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    outcome = asyncio.run(tell(Options(rate, seed, keep), console))
+    if json_output:
+        json.dump(outcome.document(), sys.stdout, indent=2, ensure_ascii=False)
+        sys.stdout.write("\n")
+    else:
+        show(outcome, Console(soft_wrap=True, highlight=False))
+    return 0 if outcome.passed else 1
 
-    rate: int = 40
-    seed: int = 1
-    keep: bool = False
+
+async def tell(options: Options, console: Console) -> Outcome:
+    """Do it all; what goes wrong stands in the outcome."""
+    outcome, began = Outcome(options.seed, options.rate), time.monotonic()
+    try:
+        async with open_stage(options, outcome, console) as stage:
+            await _play(stage)
+    except (TableturnError, BaseExceptionGroup) as error:
+        cause = gravest(error)
+        if not isinstance(cause, TableturnError):
+            raise
+        outcome.failure = f"{cause.message}\n{cause.hint}"
+    outcome.seconds = time.monotonic() - began
+    return outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Everything the story needs, open."""
+async def _play(stage: Stage) -> None:
+    """Run both applications around the migration, then look once more when nothing moves."""
+    stage.outcome.filled = await set_scene(stage.database, stage.prefix, stage.journal, Random(stage.options.seed))
+    stage.say(f"five legacy tables, {stage.outcome.filled} items")
+    applications = [stage.traffic(side) for side in Side]
+    began = time.monotonic()
+    try:
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(stage.watch_stalls())
+            for application in applications:
+                group.create_task(application.run())
+            await _migrate(stage)
+            for application in applications:
+                application.stop()
+            watching.cancel()
+    finally:
+        stage.outcome.traffic_seconds = time.monotonic() - began
+        stage.outcome.take(stage.journal)
+    await stage.check("at rest", follows=False)
 
-    options: Options
-    outcome: Outcome
-    console: Console
-    database: AwsDatabase
-    once: AwsDatabase
-    plan: Plan
-    ledger: Ledger
-    program: Program
-    journal: Journal
-    checker: Checker
-    prefix: str
 
-    async def until(self, what: str, holds: Callable[[Facts], bool]) -> None:
-        """Wait until the facts hold. Raises FatalError when they do not in time, ProgramFailed when the worker ends."""
-        began, facts = time.monotonic(), await self.facts()
-        with self.console.status(what) as line:
-            while not holds(facts):
-                self.program.check_worker()
-                if time.monotonic() - began > _PATIENCE:
-                    message = f"waited {_PATIENCE:.0f} s in vain: {what} (phase {facts.phase})"
-                    raise FatalError(message, hint=self.program.log_tail())
-                line.update(await self._progress(what, facts))
-                await asyncio.sleep(_POLL)
-                facts = await self.facts()
-        self.say(f"{what}: {time.monotonic() - began:.1f} s")
+async def _migrate(stage: Stage) -> None:
+    """The migration as an operator does it, with commands of the program only."""
+    for step in (await stage.program.command("init", "--create-targets", "--enable-streams"))["steps"]:
+        stage.say(f"init: {step}")
+    await wake_streams(stage.database, stage.prefix)
+    await stage.program.start_worker()
+    await stage.until("copy and catch up", _open(cutover_gates))
+    await stage.check("before the cutover")
+    await stage.switch("cutover")
+    await stage.check("after the cutover")
+    await asyncio.sleep(_SPELL)
+    await stage.until("reverse keeps up", _open(rollback_gates))
+    await stage.switch("rollback")
+    await stage.check("after the rollback", follows=False)
+    await asyncio.sleep(_SPELL)
+    await stage.until("ready again", _open(cutover_gates))
+    await stage.check("before the second cutover")
+    await stage.switch("cutover")
+    await stage.check("after the second cutover")
+    await asyncio.sleep(_SPELL)
+    await stage.until("bake", _open(completion_gates))
+    await stage.program.command("complete", "--reason", "the demo is over")
+    stage.outcome.worker_exit = await stage.program.stop_worker()
+    stage.say(f"complete; the worker ended with code {stage.outcome.worker_exit}")
+    if stage.outcome.worker_exit != 0:
+        message = f"the worker did not end cleanly: code {stage.outcome.worker_exit}"
+        raise FatalError(message, hint=stage.program.log_tail())
 
-    async def facts(self) -> Facts:
-        """Gather what the gates look at."""
-        return await gather(self.ledger, self.database, self.plan, SystemClock())
 
-    def say(self, line: str) -> None:
-        """Tell what happens, with the time."""
-        self.console.print(f"{self.elapsed():6.1f} s  {line}")
+def _open(gates: Callable[[Facts, Limits], list[Gate]]) -> Callable[[Facts], bool]:
+    """Return whether all gates pass, on a comparison made since the phase began."""
 
-    def elapsed(self) -> float:
-        """Return seconds since the beginning."""
-        return time.monotonic() - self.outcome.seconds
+    def holds(facts: Facts) -> bool:
+        fresh = facts.reconciled_ms(facts.serving) >= facts.since_ms or facts.phase.name == "READY"
+        return fresh and all(gate.passes for gate in gates(facts, _LIMITS))
 
-    async def _progress(self, what: str, facts: Facts) -> str:
-        copied = sum([sum(part.items for part in await self.ledger.segments.of(name)) for name in self.plan.sources])
-        lag = facts.lag_ms(facts.serving) / 1000
-        shown = f"{lag:.1f} s" if facts.through_ms else "-"
-        return f"{what}   {facts.phase}   copied {copied}   written {len(self.journal.entries)}   lag {shown}"
+    return holds

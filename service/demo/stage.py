@@ -1,0 +1,207 @@
+"""What the story is told on: a database, the program, both applications, the journal and the checker, opened in order.
+
+`open_stage` opens it and takes it down again; the methods of `Stage` are the sentences that `story` is made of.
+"""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from rich.console import Console
+
+from cutover.facts import gather
+from cutover.gates import Facts
+from domain.errors import FatalError
+from domain.phases import Side
+from dynamo.aws import AwsDatabase, connect
+from dynamo.local import endpoint_from_environment, run_local
+from ledger.book import Ledger, operator_ledger
+from mapping.plan import Plan, load_plan
+from service.demo.checker import Checker
+from service.demo.fill import clear_away
+from service.demo.flag import FlagReader, FlagTimes
+from service.demo.journal import Journal
+from service.demo.legacy_app import LegacyApp
+from service.demo.new_app import NewApp
+from service.demo.program import Program
+from service.demo.proof import Outcome, Switched
+from service.demo.traffic import Traffic
+from service.demo.writing import ONCE, Writer, WritingPorts
+from service.session import ledger_name
+from service.settings import Settings
+from service.systemclock import SystemClock
+
+_SETTINGS: Final = {
+    "TABLETURN_LEASE_SECONDS": "10",
+    "TABLETURN_REQUEST_SECONDS": "3",
+    "TABLETURN_FLAG_STALENESS_SECONDS": "0.25",
+    "TABLETURN_LONGEST_REQUEST_SECONDS": "0.5",
+    "TABLETURN_BAKE_SECONDS": "0",
+    "TABLETURN_RECONCILE_INTERVAL_SECONDS": "5",
+    "TABLETURN_PORT": "0",
+}
+_TIMES: Final = FlagTimes(staleness=0.25, longest_request=0.4, max_wait=900.0)
+"""The applications give a write up a tenth of a second before the worker counts on it."""
+
+_POLL: Final = 0.5
+_BEAT: Final = 0.05
+_PATIENCE: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``rate`` in writes per second, ``seed`` of all chance; ``keep``: leave journal and logs behind."""
+
+    rate: int = 40
+    seed: int = 1
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """``once`` is for the applications' writes, which are never sent twice; ``reads`` for everything else."""
+
+    reads: AwsDatabase
+    once: AwsDatabase
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything the story needs."""
+
+    options: Options
+    outcome: Outcome
+    console: Console
+    connections: Connections
+    plan: Plan
+    ledger: Ledger
+    program: Program
+    journal: Journal
+    checker: Checker
+    prefix: str
+    began: float
+
+    @property
+    def database(self) -> AwsDatabase:
+        """Return the connection that retries."""
+        return self.connections.reads
+
+    def say(self, line: str) -> None:
+        """Tell what happens, with the time."""
+        self.console.print(f"{time.monotonic() - self.began:6.1f} s  {line}")
+
+    def traffic(self, side: Side) -> Traffic:
+        """Return the application of a side, with a flag reader of its own."""
+        flag = FlagReader(self.database, self.ledger.rows.table, times=_TIMES)
+        ports = WritingPorts(self.connections.once, self.database, flag, self.journal, self.prefix)
+        writer, random = Writer(ports, side), Random(f"{self.options.seed}/{side}")
+        application = LegacyApp(writer, random) if side is Side.SOURCE else NewApp(writer, random)
+        return Traffic(writer, application.actions(), rate=self.options.rate, random=random)
+
+    async def until(self, what: str, holds: Callable[[Facts], bool]) -> None:
+        """Wait until the facts hold. Raises FatalError when they do not in time, ProgramFailed if the worker ends."""
+        began, facts = time.monotonic(), await self._facts()
+        with self.console.status(what) as line:
+            while not holds(facts):
+                self.program.check_worker()
+                if time.monotonic() - began > _PATIENCE:
+                    message = f"waited {_PATIENCE:.0f} s in vain: {what} (phase {facts.phase})"
+                    raise FatalError(message, hint=self.program.log_tail())
+                line.update(await self._progress(what, facts))
+                await asyncio.sleep(_POLL)
+                before, facts = facts, await self._facts()
+                if facts.phase is not before.phase:
+                    self.say(f"{before.phase} → {facts.phase}")
+        self.say(f"{what}: done in {time.monotonic() - began:.1f} s ({await self._progress(facts.phase, facts)})")
+
+    async def switch(self, kind: str) -> None:
+        """Cut over or roll back; the program's own figures are kept."""
+        answer = await self.program.command(kind)
+        if not answer["switched"]:
+            message = f"{kind} did not take place: {answer['why']}"
+            raise FatalError(message, hint=self.program.log_tail())
+        self.outcome.switches.append(Switched(kind, answer["blocked_ms"], answer["steps"]))
+        self.say(f"{kind}: writes were blocked for {answer['blocked_ms'] / 1000:.2f} s")
+
+    async def check(self, phase: str, *, follows: bool = True) -> None:
+        """Hold the serving side, and the other one if it ``follows``, against the journal."""
+        flag = (await self.ledger.migration.state()).flag
+        report = await self.checker.check(phase, serving=flag.serving, epoch=flag.epoch, follows=follows)
+        self.outcome.reports.append(report)
+        figures = report.figures
+        told = f"{figures['writes']} writes, {figures['items']} items, {figures['beside']} beside them compared"
+        self.say(f"check {phase}: {told}; {len(report.found)} discrepancies")
+
+    async def watch_stalls(self) -> None:
+        """Measure how late the event loop is at worst: a stalled application could send a write late."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _BEAT
+            await asyncio.sleep(_BEAT)
+            self.outcome.stall_ms = max(self.outcome.stall_ms, int((loop.time() - due) * 1000))
+
+    async def _facts(self) -> Facts:
+        return await gather(self.ledger, self.database, self.plan, SystemClock())
+
+    async def _progress(self, what: str, facts: Facts) -> str:
+        segments = [await self.ledger.segments.of(name) for name in self.plan.sources]
+        copied = sum(segment.items for parts in segments for segment in parts)
+        lag = f"{facts.lag_ms(facts.serving) / 1000:.1f} s" if facts.through_ms else "unknown"
+        return f"{what}   {facts.phase}   copied {copied}   writes {len(self.journal.entries)}   lag {lag}"
+
+
+@asynccontextmanager
+async def open_stage(options: Options, outcome: Outcome, console: Console) -> AsyncIterator[Stage]:
+    """Open everything, and close it in the end: worker, journal, database, folder."""
+    began, prefix = time.monotonic(), f"demo-{Random().getrandbits(32):08x}"
+    with _folder(options, outcome, console) as folder, _endpoint() as (endpoint, is_ours):
+        environment = {**_SETTINGS, "TABLETURN_ENDPOINT_URL": endpoint, "SECRETS_PREFIX": prefix}
+        settings = Settings.model_validate({})  # defaults: the demo has its own
+        plan = load_plan(settings.plan_path(), variables=environment)
+        program, journal = Program(environment, folder), Journal(folder / "journal.jsonl")
+        async with connect(endpoint_url=endpoint) as reads, connect(endpoint_url=endpoint, retry=ONCE) as once:
+            ledger = operator_ledger(reads, ledger_name(settings, plan), SystemClock(), who="demo")
+            checker = Checker(reads, journal, prefix)
+            connections = Connections(reads, once)
+            try:
+                yield Stage(
+                    options, outcome, console, connections, plan, ledger, program, journal, checker, prefix, began
+                )
+            finally:
+                await program.stop_worker()
+                journal.close()
+                if not is_ours:
+                    await clear_away(reads, prefix)
+
+
+@contextmanager
+def _endpoint() -> Iterator[tuple[str, bool]]:
+    """Return a database, and whether it ends with the demo: the one the user named does not."""
+    chosen = endpoint_from_environment()
+    if chosen is not None:
+        yield chosen, False
+        return
+    with run_local(heap_mb=768) as local:
+        yield local.endpoint_url, True
+
+
+@contextmanager
+def _folder(options: Options, outcome: Outcome, console: Console) -> Iterator[Path]:
+    """Return a folder for journal and logs; it stays when asked for, and when something went wrong."""
+    folder = Path(tempfile.mkdtemp(prefix="tableturn-demo-"))
+    told = False
+    try:
+        yield folder
+        told = outcome.worker_exit == 0 and not any(report.found for report in outcome.reports)
+    finally:
+        if told and not options.keep:
+            shutil.rmtree(folder)
+        else:
+            console.print(f"journal and logs: {folder}")
