@@ -3,6 +3,7 @@
 Call it only under a fence: then everything of the application lies before the mark, in every shard.
 """
 
+import asyncio
 import base64
 import secrets
 
@@ -20,7 +21,10 @@ _LOOK = 0.1
 """Seconds between looks at which shards have shown the mark."""
 
 _MARKS_A_LOOK = 4
-"""Mark items put before each look: each falls into a shard by the hash of its random key."""
+"""Mark items put before each look, at least: each falls into a shard by the hash of its random key."""
+
+_MOST_AT_ONCE = 128
+"""… and at most, on a stream of many shards."""
 
 
 def mark_key(key: tuple[KeyAttribute, ...], mark_id: str) -> Item:
@@ -48,17 +52,28 @@ class Marker:
         self._ledger = ledger
         self._bell = bell
         self._guard = guard
+        self._shown: list[tuple[str, Item]] = []
 
     async def cut(self, stream: StreamRow, key: tuple[KeyAttribute, ...], mark_id: str) -> Cut:
         """Announce the mark, put it until every open shard is applied up to one; return where they stand."""
         await self._ledger.marks.announce(mark_id, stream.name)
+        shards = await self._ledger.streams.shards(stream.name)
+        at_once = max(_MARKS_A_LOOK, min(_MOST_AT_ONCE, 2 * sum(not shard.ended for shard in shards.values())))
         while True:
-            for _ in range(_MARKS_A_LOOK):
-                await self._put(stream.table, mark_key(key, mark_id))
+            async with asyncio.TaskGroup() as group:
+                for _ in range(at_once):
+                    group.create_task(self._put(stream.table, mark_key(key, mark_id)))
             await self._bell.wait(_LOOK)
-            mark = await self._ledger.marks.get(mark_id)
-            if mark is not None and await self._is_whole(mark.cut, stream):
-                return mark.cut
+            cut = await self._ledger.marks.cut(mark_id)
+            if await self._is_whole(cut, stream):
+                return cut
+
+    async def clear(self) -> None:
+        """Take away the marks that an interruption left standing: after the outcome, when nobody waits."""
+        while self._shown:
+            table, key = self._shown[-1]
+            await self._database.write(Delete(table, key), guard=self._guard)
+            self._shown.pop()
 
     async def _is_whole(self, cut: Cut, stream: StreamRow) -> bool:
         """Tell whether every lineage shows the mark. The stream itself is asked last: it may not be asked often."""
@@ -74,7 +89,7 @@ class Marker:
 
     async def _put(self, table: str, key: Item) -> None:
         """Show the mark and take it away at once; the stream keeps both records."""
-        try:
-            await self._database.write(Put(table, key), guard=self._guard)
-        finally:
-            await self._database.write(Delete(table, key), guard=self._guard)
+        self._shown.append((table, key))
+        await self._database.write(Put(table, key), guard=self._guard)
+        await self._database.write(Delete(table, key), guard=self._guard)
+        self._shown.remove((table, key))

@@ -14,7 +14,7 @@ from cutover.transitions import may_abort, next_phase
 from domain.errors import ConditionFailed
 from domain.phases import Phase, Side
 from dynamo.ports import Tables
-from ledger.requests import Request, RequestKind
+from ledger.requests import Request, RequestKind, RequestState
 
 _POLL = 1.0
 """Seconds between rounds; the bell shortens them."""
@@ -61,13 +61,23 @@ class Director:
             await self._ports.switch.bell.wait(_POLL)
 
     async def _recover(self) -> None:
-        """After a crash: a switch is taken back unless its unfence took place, and its asker is told."""
-        switched = await take_back(self._ledger, "the worker was restarted")
+        """After a crash: a switch is taken back unless its unfence took place, and its asker is told which."""
+        await take_back(self._ledger, "the worker was restarted")
         for kind in (*_SIDES, *_ENDS):
             for request in await self._ledger.requests.waiting(kind):
-                if request.state.value == "taken":
-                    why = "switched" if switched else "the worker was restarted; the earlier state is back"
-                    await self._ledger.requests.answer(request, done=switched, why=why)
+                if request.state is RequestState.TAKEN:
+                    done = await self._took_place(request)
+                    why = "it took place" if done else "the worker was restarted; the earlier state is back"
+                    await self._ledger.requests.answer(request, done=done, switched=done, why=why)
+
+    async def _took_place(self, request: Request) -> bool:
+        """Tell whether what a request asked for has happened, by what stands in the ledger."""
+        state = await self._ledger.migration.state()
+        if request.kind in _ENDS:
+            return state.phase is _ENDS[request.kind]
+        switch = await self._ledger.switches.current()
+        ours = switch is not None and switch.facts.get("request") == request.request_id
+        return ours and state.flag.serving is _SIDES[request.kind]
 
     async def _advance(self, facts: Facts) -> None:
         following = next_phase(facts)
@@ -109,7 +119,7 @@ class Director:
             nonlocal request
             request = await self._ledger.requests.tell(request, step=step, blocked_ms=int(blocked * 1000))
 
-        sequence = SwitchSequence(self._ports.switch, _SIDES[request.kind], report)
+        sequence = SwitchSequence(self._ports.switch, _SIDES[request.kind], report, request_id=request.request_id)
         max_blocked = request.facts.get("max_blocked_ms", int(self._ports.switch.settings.max_blocked * 1000)) / 1000
         result = await self._unless_stopped(sequence, max_blocked)
         steps = {step: int(seconds * 1000) for step, seconds in result.steps.items()}

@@ -19,7 +19,6 @@ from dynamo.ports import Action
 from ledger.book import Ledger
 from ledger.hints import Bell
 from ledger.lease import LeaseGuard
-from ledger.marks import Mark
 from ledger.migration import State, StateChange
 from ledger.requests import RequestKind
 from ledger.streams import StreamRow
@@ -71,8 +70,9 @@ class SwitchResult:
 class SwitchSequence:
     """Carries one switch out, step by step; each step is in the journal before it is taken."""
 
-    def __init__(self, ports: SwitchPorts, to: Side, report: Report) -> None:
-        """``to`` is the side that shall serve."""
+    def __init__(self, ports: SwitchPorts, to: Side, report: Report, *, request_id: str = "") -> None:
+        """``to`` is the side that shall serve; ``request_id`` stands in the journal, for an asker after a crash."""
+        self._request_id = request_id
         self._ports = ports
         self._ledger = ports.ledger
         self._to = to
@@ -86,13 +86,14 @@ class SwitchSequence:
         """Switch, or take everything back when a step fails or ``max_blocked`` seconds pass before the unfence."""
         state = await self._ledger.migration.state()
         self._journal = await self._ledger.switches.begin(
-            Switch(secrets.token_hex(6), self._to, state.phase, "begin", True, {}, {}, {})
+            Switch(secrets.token_hex(6), self._to, state.phase, "begin", True, {}, {}, {"request": self._request_id})
         )
         try:
             self.result = await self._to_an_outcome(max_blocked)
         finally:
             if self.result is None:  # stopped, fenced, or broken: whatever it was goes on after the state is back
                 self.result = await self._failed("the worker stopped in the middle")
+            await self._ports.marker.clear()
         return self.result
 
     async def _to_an_outcome(self, max_blocked: float) -> SwitchResult:
@@ -189,12 +190,11 @@ class SwitchSequence:
         if mark is None:
             message = f"the mark of {stream.name} is gone from the ledger"
             raise RefusedError(message)
-        fixed = Mark(mark.mark_id, mark.stream, mark.state, cuts[stream.name], mark.revision)
         spans = await self._ledger.marks.spans(stream.name)
         if opens:
-            return self._ledger.marks.keep_actions(fixed, (len(spans), Span(opened=fixed.cut)))
-        ended = replace(spans[-1], closed=fixed.cut)
-        return self._ledger.marks.keep_actions(fixed, (len(spans) - 1, ended))
+            return self._ledger.marks.keep_actions(mark, (len(spans), Span(opened=cuts[stream.name])))
+        ended = replace(spans[-1], closed=cuts[stream.name])
+        return self._ledger.marks.keep_actions(mark, (len(spans) - 1, ended))
 
     async def _failed(self, why: str) -> SwitchResult:
         """Take everything back, unless the unfence took place although its answer was lost."""

@@ -22,17 +22,16 @@ class MarkState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A mark of one stream and the places where its readers have met it so far."""
+    """A mark of one stream."""
 
     mark_id: str
     stream: str
     state: MarkState
-    cut: Cut
     revision: int
 
 
 class Marks:
-    """The partitions ``marks`` and ``spans/<stream>``."""
+    """The partitions ``marks``, ``cuts/<mark>`` (one row a shard: readers never contend) and ``spans/<stream>``."""
 
     def __init__(self, rows: Rows) -> None:
         """Wrap the rows."""
@@ -40,7 +39,7 @@ class Marks:
 
     async def announce(self, mark_id: str, stream: str) -> None:
         """Write a mark down before its first item is put."""
-        await self._rows.put("marks", mark_id, {"stream": stream, "state": MarkState.PENDING, "cut": {}}, revision=0)
+        await self._rows.put("marks", mark_id, {"stream": stream, "state": MarkState.PENDING}, revision=0)
 
     async def get(self, mark_id: str) -> Mark | None:
         """Return a mark; None for one nobody announced."""
@@ -54,13 +53,13 @@ class Marks:
 
     async def met(self, mark_id: str, shard_id: str, sequence: int) -> None:
         """Note where a reader met the mark; the first place in a shard counts."""
+        place = {"sequence": str(sequence)}
+        await self._rows.update(f"cuts/{mark_id}", shard_id, lambda standing: None if standing else place)
 
-        def note(fields: Fields | None) -> Fields | None:
-            if fields is None or shard_id in fields["cut"]:
-                return None
-            return {**fields, "cut": {**fields["cut"], shard_id: str(sequence)}}
-
-        await self._rows.update("marks", mark_id, note)
+    async def cut(self, mark_id: str) -> Cut:
+        """Return the places where readers have met the mark so far."""
+        rows = await self._rows.all(f"cuts/{mark_id}")
+        return Cut({row.name: int(row.fields["sequence"]) for row in rows})
 
     async def drop(self, mark_id: str) -> None:
         """Settle a mark as if it had never been."""
@@ -75,7 +74,7 @@ class Marks:
     def keep_actions(self, mark: Mark, span: tuple[int, Span]) -> list[Action]:
         """Return the writes that settle a mark as kept and put down the span (number, content) it bounds."""
         number, content = span
-        fields = {"stream": mark.stream, "state": MarkState.KEPT, "cut": _places(mark.cut)}
+        fields = {"stream": mark.stream, "state": MarkState.KEPT}
         bounds = {"opened": _bound(content.opened), "closed": _bound(content.closed)}
         return [
             self._rows.put_action("marks", mark.mark_id, fields, revision=mark.revision),
@@ -96,16 +95,11 @@ class Marks:
 
 
 def _mark(row: Row) -> Mark:
-    cut = _cut(row.fields["cut"]) or Cut()
-    return Mark(row.name, row.fields["stream"], MarkState(row.fields["state"]), cut, row.revision)
-
-
-def _places(cut: Cut) -> Fields:
-    return {shard: str(sequence) for shard, sequence in cut.places.items()}
+    return Mark(row.name, row.fields["stream"], MarkState(row.fields["state"]), row.revision)
 
 
 def _bound(cut: Cut | None) -> Fields | None:
-    return None if cut is None else _places(cut)
+    return None if cut is None else {shard: str(sequence) for shard, sequence in cut.places.items()}
 
 
 def _cut(places: Fields | None) -> Cut | None:

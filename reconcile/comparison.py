@@ -120,9 +120,13 @@ def judge(expected: Item | None, standing: Item | None) -> tuple[Kind, tuple[str
     return None if digest(expected) == digest(standing) else (Kind.DIFFERENT, differing(expected, standing))
 
 
+_OLDEST_TTL_S = 5 * 365 * 86_400
+"""DynamoDB never deletes an item whose time to live passed longer ago than five years (AWS: TTL, "how it works")."""
+
+
 def is_expired(item: Item | None, ttl_attribute: str | None, now_s: int) -> bool:
-    """Tell whether an item's time to live has passed, so that DynamoDB may delete it at any moment."""
+    """Tell whether an item's time to live has passed, so that DynamoDB may delete it, or have deleted it, by now."""
     if item is None or ttl_attribute is None:
         return False
     written = item.get(ttl_attribute, {}).get("N")
-    return written is not None and Decimal(written) < now_s
+    return written is not None and now_s - _OLDEST_TTL_S < Decimal(written) <= now_s

@@ -8,6 +8,7 @@ from domain.clock import Clock
 from domain.errors import DataError
 from domain.items import Item, TargetKey
 from domain.phases import Side
+from domain.stamps import is_tombstone
 from dynamo.ports import Items
 from mapping.plan import Plan
 from reconcile.comparison import Kind, Mismatch, is_expired, judge
@@ -58,7 +59,7 @@ class Rechecker:
         for attempt in range(patience.rounds):
             pairs = await self._read_all({source_id: suspects[source_id] for source_id in left})
             judged = {pair.source_id: self._judged(pair, serving) for pair in pairs}
-            expired = {pair.source_id for pair in pairs if judged[pair.source_id] and self._is_expired(pair)}
+            expired = {pair.source_id for pair in pairs if self._is_expired(pair, judged[pair.source_id], serving)}
             verdict.expired += len(expired)
             found = {name: wrong for name, wrong in judged.items() if wrong and name not in expired}
             verdict.mismatches, left = found, sorted(found)
@@ -85,7 +86,7 @@ class Rechecker:
         """
         source, key = self._plan.source_key(source_id)
         table = self._plan.sources[source].definition.name
-        keys = {*suspected, self._primary(source, key)}
+        keys = {*suspected, *self._expected(source, key)}
         while True:
             standing = {target_key: await self._target(target_key) for target_key in sorted(keys)}
             image = await self._items.get_item(table, key)
@@ -107,14 +108,19 @@ class Rechecker:
         return found
 
     def _judged_in_reverse(self, pair: Pair) -> list[Mismatch]:
-        key = self._primary(pair.source, self._plan.source_key(pair.source_id)[1])
+        key = self._primary(pair)
         item = pair.standing.get(key)
         try:
-            returned = self._plan.untranslate(item) if item is not None else None
+            returned = self._plan.untranslate(item) if item is not None and not is_tombstone(item) else None
         except DataError:
             return [Mismatch(Kind.DIFFERENT, pair.source_id, key, ("irreversible",))]
         judged = judge(returned.item if returned is not None else None, pair.image)
         return [] if judged is None else [Mismatch(judged[0], pair.source_id, key, judged[1])]
+
+    def _primary(self, pair: Pair) -> TargetKey:
+        """Return the primary key of a pair; of an item that can have none, no key there is."""
+        keys = [key for key in pair.standing if (owner := self._plan.owner(key)) is not None and owner.primary]
+        return keys[0] if keys else TargetKey("", "")
 
     def _expected(self, source: str, image: Item | None) -> dict[TargetKey, Item]:
         try:
@@ -122,16 +128,25 @@ class Rechecker:
         except DataError:
             return {}
 
-    def _is_expired(self, pair: Pair) -> bool:
+    def _is_expired(self, pair: Pair, mismatches: list[Mismatch], serving: Side) -> bool:
+        """Tell whether time to live explains all that is missing or extra; it never explains a difference."""
         now_s = self._clock.wall_ms() // 1000
-        legacy = self._plan.sources[pair.source].definition.ttl_attribute
-        target = self._plan.target.ttl_attribute
-        return is_expired(pair.image, legacy, now_s) or any(
-            is_expired(item, target, now_s) for item in pair.standing.values()
-        )
+        if serving is Side.TARGET:
+            attribute = self._plan.sources[pair.source].definition.ttl_attribute
+            items = [self._returned(pair) if each.kind is Kind.MISSING else pair.image for each in mismatches]
+        else:
+            attribute = self._plan.target.ttl_attribute
+            items = [pair.expected.get(each.key) or pair.standing.get(each.key) for each in mismatches]
+        excused = all(is_expired(item, attribute, now_s) for item in items)
+        return bool(mismatches) and excused and all(each.kind is not Kind.DIFFERENT for each in mismatches)
 
-    def _primary(self, source: str, key: Item) -> TargetKey:
-        return self._plan.translate(source, key).primary
+    def _returned(self, pair: Pair) -> Item | None:
+        item = pair.standing.get(self._primary(pair))
+        try:
+            returned = None if item is None else self._plan.untranslate(item)
+        except DataError:
+            return None
+        return None if returned is None else returned.item
 
     async def _target(self, key: TargetKey) -> Item | None:
         return await self._items.get_item(self._plan.target.name, self._plan.key_item(key))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from apply.door import Door
 from apply.stamping import Write, stamped, tombstone
+from domain.errors import DataError
 from domain.guards import WriteGuard
 from domain.items import Item, TargetKey
 from domain.outcomes import Outcome
@@ -52,6 +53,8 @@ class Repairer:
                 pair = await self._ports.rechecker.read(source_id, [each.key for each in found if each.key.pk])
                 for key in pair.standing:
                     done += await self._mend(pair, key)
+            except DataError:
+                continue  # the target refuses the item itself: it stays a mismatch
             finally:
                 self._ports.guard.end(attempt, answered=True)
         return done

@@ -6,10 +6,11 @@ evidence into the ledger. `run` does so on a schedule and whenever an engine or 
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 
 from domain.clock import Clock
+from domain.errors import ConditionFailed
 from domain.items import Item
 from domain.phases import Phase, Side
 from domain.tables import TableDefinition
@@ -171,15 +172,22 @@ class Reconciler:
             scheduled.cancel()
             await asyncio.wait({scheduled})
         for request in asked:
-            await self._answer(request)
+            await self._taken(request, self._answer)
         for request in await self._ledger.requests.waiting(RequestKind.RETRY):
-            await self._retry(request)
+            await self._taken(request, self._retry)
+
+    async def _taken(self, request: Request, work: Callable[[Request], Awaitable[None]]) -> None:
+        """Take a request, so that its asker goes on waiting, and work on it; one taken before a crash is begun anew."""
+        try:
+            await work(await self._ledger.requests.take(request))
+        except ConditionFailed:
+            return  # withdrawn at the last moment
+        self._bell.ring()
 
     async def _answer(self, request: Request) -> None:
-        """Do what a request asks; somebody is waiting, perhaps with writes blocked."""
+        """Compare now; somebody is waiting, perhaps with writes blocked."""
         found = await self.reconcile(fenced=bool(request.facts.get("fenced")), repair=bool(request.facts.get("repair")))
         await self._ledger.requests.answer(request, done=True, **found.evidence(self._ports.plan))
-        self._bell.ring()
 
     async def _retry(self, request: Request) -> None:
         """Repair one quarantined id from the source as it is now; its entry goes when both sides agree."""
@@ -199,7 +207,6 @@ class Reconciler:
             await self._ledger.quarantine.clear(entry, entry.version)
         why = "both sides agree; the entry is gone" if agrees else "it still cannot be applied; the entry stays"
         await self._ledger.requests.answer(request, done=agrees, why=why)
-        self._bell.ring()
 
     async def _repairer(self) -> Repairer:
         epochs = {stream.name: stream.epoch for stream in await self._ledger.streams.all()}

@@ -50,7 +50,7 @@ class Pace:
 
     tip: float = 0.2
     shards: float = 10.0
-    mark: float = 0.05
+    mark: float = 0.25
     idle_checkpoint: float = 1.0
     page: int = 1000
 

@@ -22,7 +22,7 @@ from backfill.runner import CopySettings
 from cutover.sequence import SwitchSettings
 from domain.clock import Clock
 from domain.items import STAMP, Item, TargetKey, canonical, mark_id
-from domain.phases import Phase
+from domain.phases import Phase, Side
 from domain.stamps import Stamp, is_tombstone
 from domain.tables import TableDefinition, ViewType
 from dynamo.memory import MemoryDatabase
@@ -293,11 +293,12 @@ class World:
 
         await self.until(is_there)
 
-    async def caught_up(self) -> None:
-        """Wait until every record that is in a stream by now is behind its shard's checkpoint."""
+    async def caught_up(self, side: Side = Side.SOURCE) -> None:
+        """Wait until every record that is in the streams of a side by now is behind its shard's checkpoint."""
         tips = {
             stream: {shard: places[-1] for shard, places in shards.items() if places}
             for stream, shards in (await self._records()).items()
+            if (stream == "target") is (side is Side.TARGET)
         }
 
         async def is_there() -> bool:
@@ -353,7 +354,6 @@ class World:
 
         Every stamp fits, no tombstone stands or is listed, quarantine is empty, the reconciler finds nothing.
         """
-        await self.caught_up()
         assert await crew.purge() == 0
         standing = await self.standing()
         assert await self.target() == await self.expected()

@@ -48,10 +48,13 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What must stand there: the item, what must be found in its `_target`, the items beside; or may all be gone."""
+    """What must stand there: the item, what must be found in its `_target`, the items beside; or may all be gone.
+
+    ``returned`` None: no `_target` but the one that ``item`` has.
+    """
 
     item: Item | None
-    returned: Item = field(default_factory=dict)
+    returned: Item | None = None
     beside: dict[tuple[str, str], Item] = field(default_factory=dict)
     may_be_gone: bool = False
 
@@ -79,7 +82,7 @@ def demand(history: Sequence[Entry], view: View, spans: Spans) -> Demand:
     if view.side is Side.SOURCE:
         item, returned = _on_source(history)
         return Demand(item, returned, may_be_gone=gone)
-    return Demand(forms.without_notes(_on_target(history, view, spans)), {}, beside, gone)
+    return Demand(forms.without_notes(_on_target(history, view, spans)), None, beside, gone)
 
 
 def compare(history: Sequence[Entry], view: View, spans: Spans, standing: Standing) -> list[Fault]:
@@ -104,7 +107,7 @@ def figures(table: str, demanded: Demand) -> Counter[str]:
     counted["index_keys"] = sum(name.startswith("GSI") for name in item)
     counted["numbers"] = sum("N" in value for value in item.values())
     counted["own_attributes"] = len(item.keys() - forms.KNOWN.get(table, item.keys()) - forms.reserved(table))
-    counted["returned_attributes"] = len(demanded.returned)
+    counted["returned_attributes"] = len(demanded.returned or ())
     counted["password_hashes"] = int(table == "users" and "passwordHash" in item)
     counted["token_hashes"] = int(table == "contractors" and "tokenHash" in item)
     counted["tokens"] = int(table == "refresh-tokens")
@@ -125,12 +128,12 @@ def _unknown(standing: Standing) -> list[Fault]:
     return [Fault(kind) for kind in kinds + [Kind.EXTRA] * (len(items) - len(kinds))]
 
 
-def _on_source(history: Sequence[Entry]) -> tuple[Item, Item]:
+def _on_source(history: Sequence[Entry]) -> tuple[Item, Item | None]:
     """Return the legacy item, and what only `_target` can hold of what the new application wrote."""
     last = history[-1]
     written = last.after or {}
     if last.side is Side.SOURCE:
-        return written, {}
+        return written, None
     table = last.name.table
     item = forms.homeward(table, written, _former(history))
     made = forms.primary(table, item)
@@ -181,12 +184,10 @@ def _faults(demanded: Demand, standing: Standing, side: Side) -> list[Fault]:
 
 def _differing(item: Item, demanded: Demand) -> tuple[str, ...]:
     wanted = demanded.item or {}
-    names = wanted.keys() | item.keys()
-    if forms.RETURNED in item and forms.RETURNED not in wanted:
-        names -= {forms.RETURNED}
+    names = (wanted.keys() | item.keys()) - (set() if demanded.returned is None else {forms.RETURNED})
     wrong = {name for name in names if not forms.equal(item.get(name), wanted.get(name))}
-    box = item.get(forms.RETURNED)
-    wrong |= {name for name, value in demanded.returned.items() if not forms.holds(box, name, value)}
+    box, returned = item.get(forms.RETURNED), demanded.returned or {}
+    wrong |= {name for name, value in returned.items() if not forms.holds(box, name, value)}
     return tuple(sorted(wrong))
 
 

@@ -102,7 +102,7 @@ def _check_figures(samples: Samples) -> None:
     assert samples["tableturn_leader", ""] == 1
     assert samples["tableturn_backfill_items", "source=users"] == 40
     assert samples["tableturn_backfill_items_expected", "source=users"] >= 40
-    assert samples["tableturn_changes_total", "direction=forward,outcome=applied,source=users"] >= 60
+    assert samples["tableturn_changes_total", "direction=forward,outcome=applied,source=users"] >= 50
     for source in ("users", "contractors", "refresh-tokens", "audit", "config"):
         assert 0 <= samples["tableturn_lag_seconds", f"direction=forward,source={source}"] < 10
         assert 86_300 < samples["tableturn_retention_headroom_seconds", f"source={source}"] <= 86_400

@@ -1,0 +1,162 @@
+"""kill -9 at the worst moments: in the middle of the copy, while following, and while writes are blocked."""
+
+import threading
+from random import Random
+
+from tests.acceptance.legacy import Legacy, differences, legacy_differences, scan, user
+from tests.acceptance.program import Worker, eventually
+from tests.acceptance.scene import Plain, Scene
+from tests.acceptance.traffic import FlaggedTraffic, Traffic
+
+USERS = 2000
+PAGE = 20
+SEGMENTS_OF_USERS = 2
+"""As planned for a small table: pages of users in flight, at most."""
+
+LONGEST_REQUEST = 2.0
+
+
+def test_killed_in_the_middle_of_the_copy_it_goes_on_from_its_cursor(scene: Scene) -> None:
+    legacy, program = scene.legacy, scene.program
+    legacy.create_all(stream=None)  # else the stream would have told of every item before the copy comes to it
+    legacy.fill("users", [user(number) for number in range(USERS)])
+    legacy.fill_sample()
+    program.good("init", "--create-targets", "--enable-streams")
+    legacy.wake()
+    program.environment |= {"TABLETURN_PAGE_ITEMS": str(PAGE), "TABLETURN_LEASE_SECONDS": "5"}
+    first = program.work()
+    eventually("a cursor is inside", lambda: USERS // 5 <= scene.copied("users") <= USERS // 2, pause=0.01)
+    first.kill()
+    at_kill = scene.rows("segments/users")
+    assert any(row["cursor"] and not row["done"] for row in at_kill), "it was killed strictly inside"
+    copied = scene.copied("users")
+    written = _written(legacy)
+    _write_meanwhile(legacy)
+    program.work()
+    _goes_on_from(scene, at_kill)
+    scene.reaches("READY", seconds=60)
+    eventually("every item is right", lambda: not differences(legacy))
+    again = written - copied
+    print(f"\nkilled at {copied} of {USERS} users; {again} items copied again, at most {SEGMENTS_OF_USERS * PAGE}")  # noqa: T201
+    assert 0 <= again <= SEGMENTS_OF_USERS * PAGE
+    assert copied <= scene.copied("users") <= USERS + 1 + 56
+    assert scene.rows("quarantine/forward") == []
+
+
+def test_killed_again_and_again_while_following_nothing_is_lost(scene: Scene) -> None:
+    legacy, program = scene.set().legacy, scene.program
+    legacy.fill("users", [user(number) for number in range(100)])
+    scene.initialised()
+    scene.ready()
+    random, moment = Random(7), threading.Event()
+    with Traffic(legacy, seed=7) as traffic:
+        for _ in range(3):
+            moment.wait(random.uniform(0.2, 1.2))
+            program.workers[-1].kill()
+            program.work().leading()
+        moment.wait(0.5)
+    eventually("both sides agree", lambda: not differences(legacy))
+    assert traffic.writes > 100
+    assert scene.rows("quarantine/forward") == []
+    assert program.workers[-1].terminate() == 0
+    assert program.good("reconcile", "--json").document["mismatches"] == 0
+    assert differences(legacy) == []
+    print(f"\n{traffic.writes} writes, {len(legacy.gone)} deleted, three kills")  # noqa: T201
+
+
+def test_killed_while_writes_are_blocked_it_ends_in_one_of_two_states(scene: Scene) -> None:
+    """Killed behind the fence it is taken back; killed at the unfence either outcome is right, and nothing is lost."""
+    legacy, program = scene.set().legacy, scene.program
+    legacy.fill("users", [user(number) for number in range(60)])
+    scene.initialised()
+    program.environment["TABLETURN_LONGEST_REQUEST_SECONDS"] = str(LONGEST_REQUEST)
+    scene.ready()
+    with FlaggedTraffic(scene, seed=11, longest=LONGEST_REQUEST) as traffic:
+        _killed_at_the_fence(scene)
+        _killed_at_the_unfence(scene)
+        scene.passes("rollback", "--dry-run", seconds=60)
+        threading.Event().wait(0.5)
+    assert traffic.writes > 50
+    assert traffic.waited > 0
+    assert traffic.created
+    found = differences(legacy)
+    assert [line for line in found if not line.startswith(tuple(f"('{key}'" for key in traffic.created))] == []
+    standing = {item["PK"]["S"]: item for item in scan(scene.client, legacy.table("entities"))}
+    assert {key: standing.get(key) for key in traffic.created} == traffic.created
+    _return_holds(scene, traffic)
+
+
+def _written(legacy: Legacy) -> int:
+    """Return how many users stand in the target."""
+    return sum(item["PK"]["S"].startswith("USER#user-") for item in scan(legacy.client, legacy.table("entities")))
+
+
+def _write_meanwhile(legacy: Legacy) -> None:
+    """Write on while nobody follows: copied and uncopied items changed, deleted, created, created again."""
+    for number in range(0, USERS, 40):
+        legacy.change("users", f"user-{number:06}", "name", {"S": f"Changed {number}"})
+        legacy.delete("users", f"user-{number + 1:06}")
+        legacy.put("users", user(USERS + number))
+        legacy.delete("users", f"user-{number + 2:06}")
+        legacy.put("users", {**user(number + 2), "role": {"S": "admin"}})
+
+
+def _goes_on_from(scene: Scene, at_kill: list[Plain]) -> None:
+    """Watch the segments until the copy has moved: no figure may fall below what it was at the kill."""
+
+    def moved() -> bool:
+        now = scene.rows("segments/users")
+        assert [row["items"] >= was["items"] for row, was in zip(now, at_kill, strict=True)] == [True] * len(at_kill)
+        assert [row["total"] for row in now] == [row["total"] for row in at_kill]
+        return sum(int(row["items"]) for row in now) > sum(int(row["items"]) for row in at_kill)
+
+    eventually("the copy goes on", moved, pause=0.01)
+
+
+def _killed_at_the_fence(scene: Scene) -> None:
+    scene.passes("cutover", "--dry-run")
+    asked = scene.program.begin("cutover")
+    eventually("writes are blocked", lambda: not scene.flag[1] or asked.poll() is not None, pause=0.01)
+    assert asked.poll() is None, scene.program.ended(asked).said
+    scene.program.workers[-1].kill()
+    scene.program.work().leading()
+    eventually("the application may write again", lambda: scene.flag == ("source", True))
+    scene.reaches("READY")
+    told = scene.program.ended(asked)
+    assert told.code == 3, told.said
+    assert "the earlier state is back" in told.err
+
+
+def _killed_at_the_unfence(scene: Scene) -> None:
+    scene.passes("cutover", "--dry-run")
+    asked = scene.program.begin("cutover", "--json")
+    worker = scene.program.workers[-1]
+    eventually("the last step begins", lambda: _last_step(scene, worker), pause=0.01)
+    worker.kill()
+    scene.program.work().leading()
+    eventually("the application may write again", lambda: scene.flag[1])
+    eventually(
+        "the phase fits the flag", lambda: (scene.phase, scene.flag[0]) in {("READY", "source"), ("BAKE", "target")}
+    )
+    told = scene.program.ended(asked)
+    switched = scene.flag[0] == "target"
+    print(f"\nkilled at the unfence: {scene.phase}")  # noqa: T201
+    assert told.code == (0 if switched else 3), told.said
+    if not switched:
+        scene.passes("cutover")
+
+
+def _last_step(scene: Scene, worker: Worker) -> bool:
+    assert worker.process.poll() is None
+    return str((scene.row("switch", "current") or {}).get("step")) in {"switch", "unfence"}
+
+
+def _return_holds(scene: Scene, traffic: FlaggedTraffic) -> None:
+    """Roll back: the legacy tables hold what both applications wrote."""
+    scene.passes("rollback")
+    for item in traffic.created.values():
+        kept = {
+            name: value for name, value in item.items() if name not in {"PK", "SK", "entityType", "status", "version"}
+        }
+        scene.legacy.standing["users", item["id"]["S"]] = kept
+    assert legacy_differences(scene.legacy) == []
