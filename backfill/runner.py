@@ -11,7 +11,7 @@ from apply.door import Door
 from apply.stamping import stamped
 from backfill.segments import planned
 from domain.errors import DataError
-from domain.items import Item
+from domain.items import Item, digest
 from domain.outcomes import Outcome, Reason
 from domain.positions import Version
 from dynamo.ports import Database, ScanRequest
@@ -132,7 +132,8 @@ class Backfill:
         entry = Quarantined(source, source_id, str(version), *why)
         await self._ports.ledger.quarantine.put(entry)
         table = self._ports.plan.sources[source].definition
-        if await self._ports.database.get_item(table.name, table.key_of(image)) == image:
+        standing = await self._ports.database.get_item(table.name, table.key_of(image))
+        if standing is not None and digest(standing) == digest(image):
             return True
         # It changed since it was scanned, so its fate is the stream's, which may have settled it already.
         await self._ports.ledger.quarantine.clear(entry, entry.version)

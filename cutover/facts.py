@@ -10,6 +10,9 @@ from dynamo.ports import Tables
 from ledger.book import Ledger
 from mapping.plan import Plan
 
+_TOMBSTONES_COUNTED = 2_000
+"""Counted no further a source: a gate asks only whether they are few."""
+
 WORKER = "worker"
 """Kind of the evidence by which the worker shows that it is alive and settled."""
 
@@ -31,7 +34,7 @@ async def gather(ledger: Ledger, tables: Tables, plan: Plan, clock: Clock) -> Fa
         through_ms=through,
         reconciled={side: finding for side, finding in found.items() if finding is not None},
         quarantined=Counter(str(entry.reason) for entry in await ledger.quarantine.everything()),
-        tombstones=len(await ledger.tombstones.all()),
+        tombstones=await ledger.tombstones.count(plan.sources, at_most=_TOMBSTONES_COUNTED),
         worker_ms=int(worker.get("at_ms", 0)),
         worker_settled=bool(worker.get("settled")),
         target_trouble=await _trouble(ledger, tables, plan),

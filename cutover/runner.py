@@ -11,7 +11,7 @@ from cutover.facts import WORKER, gather
 from cutover.gates import Facts, Gate, Limits, completion_gates, cutover_gates, rollback_gates
 from cutover.sequence import SwitchPorts, SwitchResult, SwitchSequence, take_back
 from cutover.transitions import may_abort, next_phase
-from domain.errors import ConditionFailed
+from domain.errors import ConditionFailed, RefusedError
 from domain.phases import Phase, Side
 from dynamo.ports import Tables
 from ledger.requests import Request, RequestKind, RequestState
@@ -106,10 +106,13 @@ class Director:
             why = "; ".join(f"{gate.name}: {gate.value}, wanted {gate.limit}" for gate in refusals)
             await self._ledger.history.add("refused", what=request.kind, gates=told)
             await self._ledger.requests.answer(request, done=False, why=f"refused by its gates: {why}", gates=told)
-        elif request.kind in _SIDES:
-            await self._switch(request)
-        else:
-            await self._end(request)
+            self._ports.switch.bell.ring()
+            return
+        try:
+            await (self._switch if request.kind in _SIDES else self._end)(request)
+        except RefusedError as refusal:
+            request = await self._ledger.requests.get(request)
+            await self._ledger.requests.answer(request, done=False, why=str(refusal))
         self._ports.switch.bell.ring()
 
     async def _switch(self, request: Request) -> None:

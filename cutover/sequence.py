@@ -7,6 +7,7 @@ the point of no return; it settles flag, phase, marks, spans and journal in one 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cutover.marking import Marker
@@ -20,7 +21,7 @@ from ledger.book import Ledger
 from ledger.hints import Bell
 from ledger.lease import LeaseGuard
 from ledger.migration import State, StateChange
-from ledger.requests import RequestKind
+from ledger.requests import Request, RequestKind
 from ledger.streams import StreamRow
 from ledger.switches import Switch
 from mapping.plan import Plan
@@ -80,6 +81,7 @@ class SwitchSequence:
         self._began = ports.clock.monotonic()
         self._steps: dict[str, float] = {}
         self._journal: Switch | None = None
+        self._asked: Request | None = None
         self.result: SwitchResult | None = None
 
     async def run(self, *, max_blocked: float) -> SwitchResult:
@@ -146,12 +148,13 @@ class SwitchSequence:
                     for stream in streams
                 }
         except ExceptionGroup as several:
-            raise several.exceptions[0] from several
+            raise _first(several) from several
         return {name: task.result() for name, task in cuts.items()}
 
     async def _verify(self) -> None:
         """Compare both sides in full, now that nothing moves; the reconciler does it, asked through the ledger."""
         request = await self._ledger.requests.ask(RequestKind.VERIFY, fenced=True)
+        self._asked = request
         self._ports.bell.ring()
         while not request.over:
             await self._ports.bell.wait(_POLL)
@@ -169,7 +172,7 @@ class SwitchSequence:
         """Wait until no write of ours can still land (§3 c), and until the last tombstone is purged."""
         await self._ports.guard.quiet()
         self._ports.bell.ring()
-        while self._to is Side.TARGET and await self._ledger.tombstones.all():
+        while self._to is Side.TARGET and await self._ledger.tombstones.count(self._ports.plan.sources, at_most=1):
             await self._ports.bell.wait(_POLL)
 
     async def _unfence(self, state: State, cuts: dict[str, Cut]) -> None:
@@ -199,8 +202,18 @@ class SwitchSequence:
     async def _failed(self, why: str) -> SwitchResult:
         """Take everything back, unless the unfence took place although its answer was lost."""
         switched = await take_back(self._ledger, why)
+        await self._withdraw()
         self._ports.bell.ring()
         return SwitchResult(switched, "switched" if switched else why, self._blocked(), self._steps)
+
+    async def _withdraw(self) -> None:
+        """Let nobody go on with a verification that was asked for in vain."""
+        if self._asked is None:
+            return
+        request = await self._ledger.requests.get(self._asked)
+        if not request.over:
+            with suppress(ConditionFailed):  # answered at this moment
+                await self._ledger.requests.answer(request, done=False, why="the switch was taken back")
 
     async def _step(
         self,
@@ -266,3 +279,10 @@ async def take_back(ledger: Ledger, why: str) -> bool:
 
 def _new_marks(streams: list[StreamRow]) -> dict[str, str]:
     return {stream.name: secrets.token_hex(8) for stream in streams}
+
+
+def _first(several: BaseException) -> BaseException:
+    """Return the first error of a group, however deep."""
+    while isinstance(several, BaseExceptionGroup):
+        several = several.exceptions[0]
+    return several

@@ -13,8 +13,3 @@ def address(name: str) -> str:
         return name
     head = encoded[: _LONGEST // 2].decode(errors="ignore")
     return f"{head}~{hashlib.blake2b(encoded, digest_size=16).hexdigest()}"
-
-
-def bucket(name: str, count: int) -> int:
-    """Spread names evenly over ``count`` partitions, the same way for ever."""
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest()) % count

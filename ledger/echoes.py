@@ -4,11 +4,15 @@
 not yet been seen in the legacy stream ("" stands for a delete). Rows, those of deleted ids too, stay until `complete`.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from dynamo.ports import Put
 from ledger.addresses import address
 from ledger.rows import Fields, Row, Rows
+
+MOST_AWAITED = 2_000
+"""Echoes of one id that may be outstanding: the row has to fit into an item."""
 
 GONE = ""
 """The digest of an item that is not there."""
@@ -50,15 +54,15 @@ class Echoes:
             _partition(echo.source_id), "-", fields, revision=echo.revision, standing_fence=echo.fence
         )
 
-    async def seen(self, source_id: str, content: str) -> None:
-        """Strike one awaited digest, once the checkpoint has passed its echo."""
+    async def seen(self, source_id: str, contents: Counter[str]) -> None:
+        """Strike awaited digests, once the checkpoint has passed their echoes."""
 
         def struck(fields: Fields | None) -> Fields | None:
-            if fields is None or content not in fields["awaited"]:
+            if fields is None or not contents:
                 return None
-            left = list(fields["awaited"])
-            left.remove(content)
-            return {**fields, "awaited": left}
+            left: Counter[str] = Counter(fields["awaited"])
+            left -= contents
+            return {**fields, "awaited": sorted(left.elements())}
 
         await self._rows.update(_partition(source_id), "-", struck)
 

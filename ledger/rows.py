@@ -51,18 +51,20 @@ class Rows:
         item = await self._items.get_item(self.table, _key(partition, name))
         return None if item is None else _row(item)
 
-    async def all(self, partition: str, prefix: str = "") -> list[Row]:
-        """Read every row of a partition, strongly consistent, in the order of names."""
+    async def all(self, partition: str, prefix: str = "", *, at_most: int | None = None) -> list[Row]:
+        """Read the rows of a partition, strongly consistent, in the order of names; ``at_most`` so many."""
         sort = ("SK", prefix) if prefix else None
         found: list[Row] = []
         start: Item | None = None
         while True:
-            request = QueryRequest(self.table, ("PK", partition), sort_prefix=sort, start=start, consistent=True)
+            request = QueryRequest(
+                self.table, ("PK", partition), sort_prefix=sort, start=start, consistent=True, limit=at_most
+            )
             page = await self._items.query_page(request)
             found.extend(_row(item) for item in page.items)
             start = page.last_key
-            if start is None:
-                return found
+            if start is None or (at_most is not None and len(found) >= at_most):
+                return found[:at_most]
 
     def put_action(self, partition: str, name: str, fields: Fields, *, revision: int, standing_fence: int = 0) -> Put:
         """Return the conditional put that replaces ``revision`` (0: none there) by the fields given."""
@@ -112,8 +114,7 @@ class Rows:
         try:
             await self._items.transact(actions, guard=self._guard)
         except ConditionFailed as refusal:
-            refused = actions[refusal.index]
-            self._explain(refusal, mine=refused.item if isinstance(refused, Put) else None)
+            self._explain(refusal, mine=None)  # its token makes a retry idempotent: a refusal is never our own success
 
     def _unfenced(self) -> Condition:
         return AnyOf((Absent(("fence",)), Less(("fence",), _wire(self._fence + 1))))

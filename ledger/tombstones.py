@@ -1,13 +1,11 @@
 """Tombstones standing in the target: listed before they are put, so that nobody ever scans for them (protocol §3)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from domain.items import TargetKey
-from ledger.addresses import address, bucket
+from ledger.addresses import address
 from ledger.rows import Row, Rows
-
-_BUCKETS = 4
-"""Partitions the list is spread over: a delete-heavy day must not make one ledger partition hot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,7 @@ class Tombstone:
 
 
 class Tombstones:
-    """The partitions ``tombstones/<bucket>``."""
+    """The partitions ``tombstones/<source>``."""
 
     def __init__(self, rows: Rows) -> None:
         """Wrap the rows."""
@@ -45,10 +43,13 @@ class Tombstones:
         }
         await self._rows.update(partition, name, lambda standing: None if standing else fields)
 
-    async def all(self) -> list[tuple[Tombstone, Row]]:
-        """Return every tombstone listed, with its row."""
-        listed = [row for number in range(_BUCKETS) for row in await self._rows.all(f"tombstones/{number:02}")]
-        return [(_tombstone(row), row) for row in listed]
+    async def of(self, source: str) -> list[tuple[Tombstone, Row]]:
+        """Return every tombstone listed of a source, with its row."""
+        return [(_tombstone(row), row) for row in await self._rows.all(f"tombstones/{source}")]
+
+    async def count(self, sources: Iterable[str], *, at_most: int) -> int:
+        """Return how many are listed, counting no further than ``at_most`` a source."""
+        return sum([len(await self._rows.all(f"tombstones/{source}", at_most=at_most)) for source in sources])
 
     async def remove(self, row: Row) -> None:
         """Strike a purged tombstone from the list."""
@@ -57,7 +58,7 @@ class Tombstones:
 
 def _place(tombstone: Tombstone) -> tuple[str, str]:
     name = address(f"{tombstone.key.pk}\n{tombstone.key.sk}")
-    return f"tombstones/{bucket(name, _BUCKETS):02}", f"{name}\n{tombstone.version}"
+    return f"tombstones/{tombstone.source}", f"{name}\n{tombstone.version}"
 
 
 def _tombstone(row: Row) -> Tombstone:

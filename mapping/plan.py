@@ -83,6 +83,10 @@ class Plan:
             check_size(item, room=room, what=partial(self._shown, each))
         return Translation(key, items)
 
+    def primary_key(self, source: str, item_or_key: Item) -> TargetKey:
+        """Return the primary key of a legacy item by its key alone; raises DataError when it can have none."""
+        return primary_key(self._entity(source), item_or_key)
+
     def untranslate(self, item: Item) -> SourceItem | None:
         """Return the legacy item of a primary item; None when its key is no entity's primary key.
 

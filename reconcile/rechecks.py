@@ -17,6 +17,10 @@ _READS_AT_ONCE = 32
 """Suspects read side by side."""
 
 
+_NO_KEY = TargetKey("", "")
+"""Stands for the key of an item that can have none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How often suspects are looked at again before they count, and the seconds between the looks."""
@@ -86,7 +90,8 @@ class Rechecker:
         """
         source, key = self._plan.source_key(source_id)
         table = self._plan.sources[source].definition.name
-        keys = {*suspected, *self._expected(source, key)}
+        primary = self._primary(source, key)
+        keys = {*suspected} if primary is None else {*suspected, primary}
         while True:
             standing = {target_key: await self._target(target_key) for target_key in sorted(keys)}
             image = await self._items.get_item(table, key)
@@ -97,30 +102,36 @@ class Rechecker:
 
     def _judged(self, pair: Pair, serving: Side) -> list[Mismatch]:
         if serving is Side.TARGET:
-            return self._judged_in_reverse(pair)
+            return self._judged_back(pair)
         if pair.image is not None and not pair.expected:
-            return [Mismatch(Kind.MISSING, pair.source_id, TargetKey("", ""), ("untranslatable",))]
+            return [Mismatch(Kind.MISSING, pair.source_id, _NO_KEY, ("untranslatable",))]
         found = []
         for key, standing in pair.standing.items():
             judged = judge(pair.expected.get(key), standing)
             if judged is not None:
                 found.append(Mismatch(judged[0], pair.source_id, key, judged[1]))
-        return found
+        # Both agree by translate; a lossy rule is found only by the way back (protocol §7).
+        return found or (self._judged_back(pair) if pair.image is not None else [])
 
-    def _judged_in_reverse(self, pair: Pair) -> list[Mismatch]:
-        key = self._primary(pair)
-        item = pair.standing.get(key)
+    def _judged_back(self, pair: Pair) -> list[Mismatch]:
+        """Hold what the primary item untranslates to against the source item."""
+        key = self._primary(pair.source, self._plan.source_key(pair.source_id)[1]) or _NO_KEY
         try:
-            returned = self._plan.untranslate(item) if item is not None and not is_tombstone(item) else None
+            returned = self._returned(pair.standing.get(key))
         except DataError:
             return [Mismatch(Kind.DIFFERENT, pair.source_id, key, ("irreversible",))]
-        judged = judge(returned.item if returned is not None else None, pair.image)
+        judged = judge(returned, pair.image)
         return [] if judged is None else [Mismatch(judged[0], pair.source_id, key, judged[1])]
 
-    def _primary(self, pair: Pair) -> TargetKey:
-        """Return the primary key of a pair; of an item that can have none, no key there is."""
-        keys = [key for key in pair.standing if (owner := self._plan.owner(key)) is not None and owner.primary]
-        return keys[0] if keys else TargetKey("", "")
+    def _returned(self, item: Item | None) -> Item | None:
+        returned = self._plan.untranslate(item) if item is not None and not is_tombstone(item) else None
+        return None if returned is None else returned.item
+
+    def _primary(self, source: str, key: Item) -> TargetKey | None:
+        try:
+            return self._plan.primary_key(source, key)
+        except DataError:
+            return None
 
     def _expected(self, source: str, image: Item | None) -> dict[TargetKey, Item]:
         try:
@@ -131,22 +142,16 @@ class Rechecker:
     def _is_expired(self, pair: Pair, mismatches: list[Mismatch], serving: Side) -> bool:
         """Tell whether time to live explains all that is missing or extra; it never explains a difference."""
         now_s = self._clock.wall_ms() // 1000
+        if not mismatches or any(each.kind is Kind.DIFFERENT for each in mismatches):
+            return False
         if serving is Side.TARGET:
             attribute = self._plan.sources[pair.source].definition.ttl_attribute
-            items = [self._returned(pair) if each.kind is Kind.MISSING else pair.image for each in mismatches]
+            back = [self._returned(pair.standing.get(each.key)) for each in mismatches]
+            items = [item or pair.image for item in back]
         else:
             attribute = self._plan.target.ttl_attribute
             items = [pair.expected.get(each.key) or pair.standing.get(each.key) for each in mismatches]
-        excused = all(is_expired(item, attribute, now_s) for item in items)
-        return bool(mismatches) and excused and all(each.kind is not Kind.DIFFERENT for each in mismatches)
-
-    def _returned(self, pair: Pair) -> Item | None:
-        item = pair.standing.get(self._primary(pair))
-        try:
-            returned = None if item is None else self._plan.untranslate(item)
-        except DataError:
-            return None
-        return None if returned is None else returned.item
+        return all(is_expired(item, attribute, now_s) for item in items)
 
     async def _target(self, key: TargetKey) -> Item | None:
         return await self._items.get_item(self._plan.target.name, self._plan.key_item(key))

@@ -57,6 +57,7 @@ class Generation:
 
     serving: Side
     through_ms: int
+    scan_ms: int
     duration_ms: int
     compared: int
     unmapped: int
@@ -107,9 +108,10 @@ class Comparison:
         async for item in self._scan(self._ports.plan.target):
             sweep.see_target(item)
         suspects = sweep.finish()
+        scanned = int((self._ports.clock.monotonic() - began) * 1000)
         verdict = await self.rechecker.settle(suspects, serving, patience)
         duration = int((self._ports.clock.monotonic() - began) * 1000)
-        return Generation(serving, through, duration, sweep.compared, sweep.unmapped, len(suspects), verdict)
+        return Generation(serving, through, scanned, duration, sweep.compared, sweep.unmapped, len(suspects), verdict)
 
     async def _scan(self, table: TableDefinition) -> AsyncIterator[Item]:
         """Yield every item of a table but marks, segments side by side, one page of each in memory."""

@@ -25,14 +25,20 @@ def gravest(error: BaseException) -> BaseException:
     return (unexpected or found)[0]
 
 
+_HEALTHY = 60.0
+"""Seconds after which an engine that ran counts as sound again."""
+
+
 async def supervise(name: str, engine: Callable[[], Awaitable[object]], *, random: Random) -> None:
     """Run an engine to its end; start it again when it fails for a passing reason. Raises everything else."""
-    pause = _FIRST_PAUSE
+    loop, pause = asyncio.get_running_loop(), _FIRST_PAUSE
     while True:
+        began = loop.time()
         try:
             await engine()
         except (Exception, BaseExceptionGroup) as error:
             cause = gravest(error)
+            pause = _FIRST_PAUSE if loop.time() - began > _HEALTHY else pause
             if not isinstance(cause, TransientError):
                 raise cause from error
             _LOG.warning("engine_restarted", extra={"engine": name, "cause": str(cause), "pause_s": round(pause, 1)})

@@ -61,7 +61,10 @@ def process_name() -> str:
 
 def limits_of(settings: Settings) -> Limits:
     """Return the gates' limits under these settings."""
-    return Limits(bake_ms=int(settings.bake_seconds * 1000))
+    return Limits(
+        bake_ms=int(settings.bake_seconds * 1000),
+        verify_ms=int(settings.max_blocked_seconds * 1000 / 2),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ class ShardFollower:
         self._read_to = shard.checkpoint
         self._looked_ms = 0
         self._saved = float("-inf")
+        self._scanned = False
 
     async def run(self) -> ShardRow:
         """Follow the shard until it is applied to its end, or the process is told to stop; return its last row."""
@@ -92,7 +93,7 @@ class ShardFollower:
             if not await self._take(page):
                 break  # told to stop at a pending mark: what lies behind it was not looked at
             await self._settle(page, looked_ms)
-            if len(page.changes) < self._around.pace.page // 2 and not self.shard.ended:
+            if self._is_short(page) and not self.shard.ended:
                 await asyncio.sleep(self._around.pace.tip)
         return self.shard
 
@@ -119,8 +120,13 @@ class ShardFollower:
             return page
 
     async def _nothing_scanned_yet(self) -> bool:
-        """Tell whether trimmed data is no gap yet: the copy will read what the stream has lost (§4.1)."""
-        return (await self._around.ledger.migration.state()).phase is Phase.CAPTURE
+        """Tell whether the copy will read all that these records, trimmed or not, tell of (§4.1).
+
+        So nothing is applied before: an image put now would be newer than the copy, and what is trimmed then missing.
+        """
+        if not self._scanned:
+            self._scanned = (await self._around.ledger.migration.state()).phase is not Phase.CAPTURE
+        return not self._scanned
 
     async def _take(self, page: RecordsPage) -> bool:
         """Apply what stands before, between and behind the marks of a page; tell whether that was all of it."""
@@ -141,7 +147,10 @@ class ShardFollower:
         if not batch:
             return
         afterwards: list[Afterwards] = []
+        copied_anyhow = await self._nothing_scanned_yet()
         for inside, run in groupby(batch, key=self._is_the_applications):
+            if inside and copied_anyhow:
+                continue
             if inside:
                 await self._handler.take(list(run), self.shard.shard_id)
             elif then := await self._handler.tail(list(run)):
@@ -158,7 +167,7 @@ class ShardFollower:
         Two short pages in a row: everything written before the first of the two was asked for has been seen. This is
         for lag and budgets; that a shard is drained is proved by marks alone.
         """
-        short = len(page.changes) < self._around.pace.page // 2
+        short = self._is_short(page)
         through = max(self.shard.through_ms, self._looked_ms) if short and self._looked_ms else self.shard.through_ms
         self._looked_ms = looked_ms if short else 0
         if page.next_iterator is None:
@@ -166,6 +175,9 @@ class ShardFollower:
             await self._save(replace(self.shard, checkpoint=checkpoint, through_ms=max(through, looked_ms), ended=True))
         elif self._around.clock.monotonic() - self._saved >= self._around.pace.idle_checkpoint:
             await self._save(replace(self.shard, through_ms=through))
+
+    def _is_short(self, page: RecordsPage) -> bool:
+        return len(page.changes) < max(1, self._around.pace.page // 2)
 
     async def _pass(self, mark_id: str, sequence: int) -> bool:
         """Pass a mark: note a pending one and wait until it is settled; tell whether it was.

@@ -59,28 +59,38 @@ class ForwardHandler:
 
     async def tail(self, changes: Sequence[Change]) -> Afterwards | None:
         """Check that each record is our own echo or TTL's; anything else is a stray and is quarantined."""
-        echoes: list[tuple[str, str]] = []
-        taken: Counter[tuple[str, str]] = Counter()
-        for change in changes:
-            if change.by_ttl:
-                continue
-            source_id = self._ports.plan.source_id(self._source, change.keys)
-            content = GONE if change.new is None else digest(change.new)
-            echo = await self._ports.ledger.echoes.get(source_id)
-            taken[source_id, content] += 1
-            if echo.awaited.count(content) < taken[source_id, content]:
-                await self._stray(source_id, change)
-            else:
-                echoes.append((source_id, content))
-                self._count("echoed")
-        if not echoes:
-            return None
+        own = [change for change in changes if not change.by_ttl]
+        async with asyncio.TaskGroup() as group:
+            looks = [
+                group.create_task(self._look(source_id, records))
+                for source_id, records in by_source_id(self._ports.plan, self._source, own).items()
+            ]
+        echoes = [look.result() for look in looks]
 
         async def strike() -> None:
-            for source_id, content in echoes:
-                await self._ports.ledger.echoes.seen(source_id, content)
+            async with asyncio.TaskGroup() as group:
+                for source_id, seen in echoes:
+                    group.create_task(self._strike(source_id, seen))
 
         return strike
+
+    async def _look(self, source_id: str, changes: Sequence[Change]) -> tuple[str, Counter[str]]:
+        """Hold the records of one id against the digests awaited; return those that are echoes."""
+        async with self._ports.limit:
+            awaited = Counter((await self._ports.ledger.echoes.get(source_id)).awaited)
+            seen: Counter[str] = Counter()
+            for change in changes:
+                content = GONE if change.new is None else digest(change.new)
+                if seen[content] < awaited[content]:
+                    seen[content] += 1
+                    self._count("echoed")
+                else:
+                    await self._stray(source_id, change)
+            return source_id, seen
+
+    async def _strike(self, source_id: str, seen: Counter[str]) -> None:
+        async with self._ports.limit:
+            await self._ports.ledger.echoes.seen(source_id, seen)
 
     async def _apply(self, changes: Sequence[Change], shard_id: str, entry: Quarantined | None) -> None:
         kept: tuple[TargetKey, ...] = entry.keys if entry is not None else ()

@@ -13,12 +13,16 @@ from domain.stamps import Stamp
 from ledger.book import Ledger
 from ledger.hints import Bell
 from ledger.lease import LeaseGuard
+from ledger.rows import Row
 from ledger.streams import ShardRow
 from ledger.tombstones import Tombstone
 from mapping.plan import Plan
 
 _PAUSE = 2.0
 """Seconds between rounds; the bell shortens them while a cutover waits."""
+
+_AT_ONCE = 32
+"""Tombstones purged side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,6 @@ class Purger:
     def __init__(self, ports: PurgePorts) -> None:
         """Nothing is purged before `run`."""
         self._ports = ports
-        self.standing = 0
 
     async def run(self) -> None:
         """Purge until told to stop."""
@@ -47,23 +50,31 @@ class Purger:
             await self.round()
             await self._ports.bell.wait(_PAUSE)
 
-    async def round(self) -> int:
-        """Purge what may go; return how many tombstones are left."""
-        listed = await self._ports.ledger.tombstones.all()
-        sources = {stone.source for stone, _ in listed}
-        copied = {source for source in sources if await self._copied(source)}
-        shards = {source: await self._ports.ledger.streams.shards(source) for source in copied}
-        done = [pair for pair in listed if pair[0].source in copied and passed(pair[0], shards[pair[0].source])]
-        if done:
-            await self._ports.guard.quiet()
-        for stone, row in done:
+    async def round(self) -> None:
+        """Purge what may go, source by source."""
+        for source in self._ports.plan.sources:
+            if await self._copied(source):
+                await self._purge(source)
+
+    async def _purge(self, source: str) -> None:
+        shards = await self._ports.ledger.streams.shards(source)
+        listed = await self._ports.ledger.tombstones.of(source)
+        done = [(stone, row) for stone, row in listed if passed(stone, shards)]
+        if not done:
+            return
+        await self._ports.guard.quiet()
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def purge(stone: Tombstone, row: Row) -> None:
             stamp = Stamp(stone.source_id, stone.version, stone.checksum, dead=True)
-            await self._ports.door.purge(self._ports.plan.key_item(stone.key), stamp)
-            await self._ports.ledger.tombstones.remove(row)
-        self.standing = len(listed) - len(done)
-        if done:
-            self._ports.bell.ring()
-        return self.standing
+            async with limit:
+                await self._ports.door.purge(self._ports.plan.key_item(stone.key), stamp)
+                await self._ports.ledger.tombstones.remove(row)
+
+        async with asyncio.TaskGroup() as group:
+            for stone, row in done:
+                group.create_task(purge(stone, row))
+        self._ports.bell.ring()
 
     async def _copied(self, source: str) -> bool:
         segments = await self._ports.ledger.segments.of(source)

@@ -37,7 +37,7 @@ from sync.forward import Counts, ForwardHandler, ForwardPorts
 from sync.purging import PurgePorts, Purger
 from sync.reverse import ReverseHandler, ReversePorts
 from sync.runner import Sync
-from tests.seams import Crashed, SeamedDatabase
+from tests.seams import Crashed, Seam, SeamedDatabase
 
 _GRACE = 8.0
 _PATIENCE = 60.0
@@ -99,6 +99,8 @@ class Crew:
         self.bell = Bell()
         self.stopping = asyncio.Event()
         self.counts: Counts = Counter()
+        self.held: list[Seam] = []
+        self._kept = False
         self.guard = LeaseGuard(place.clock, place.tempo.lease)
         self._plain = operator_ledger(self.database, place.ledger_table, place.clock, who=name)
         self.lease = Lease(self._plain.rows, place.clock, self.guard, owner=name)
@@ -170,8 +172,11 @@ class Crew:
         return False
 
     async def purge(self) -> int:
-        """Purge what may go; return how many tombstones are left."""
-        return await self.engines.purger.round()
+        """Purge what may go, once nothing of ours can land any more; return how many tombstones are left."""
+        if self._kept:
+            return await self.engines.purger.round()
+        async with self._running():
+            return await self.engines.purger.round()
 
     async def compare(self, serving: Side = Side.SOURCE) -> Generation:
         """Compare both sides once, without patience and without a trace in the ledger."""
@@ -181,15 +186,19 @@ class Crew:
     async def _running(self, *engines: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
         """Run engines and the lease's keeper; told to stop, each finishes what it has in hand."""
         self.stopping.clear()
-        async with asyncio.TaskGroup() as group:
-            keeper = group.create_task(self.lease.keep())
-            tasks = [group.create_task(engine) for engine in engines]
-            yield
-            self.stopping.set()
-            self.bell.ring()
-            await asyncio.wait(tasks, timeout=_GRACE)
-            for task in (*tasks, keeper):
-                task.cancel()
+        self._kept = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(engine) for engine in (*engines, self.lease.keep())]
+                yield
+                self.stopping.set()
+                self.bell.ring()
+                if engines:
+                    await asyncio.wait(tasks[:-1], timeout=_GRACE)
+                for task in tasks:
+                    task.cancel()
+        finally:
+            self._kept = False
 
     async def _copy(self) -> None:
         """Start the copy when its phase begins (`service.worker`)."""

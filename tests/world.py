@@ -49,7 +49,7 @@ AT_ONCE = Tempo(
     lease=LeaseTimes(lease=30),
     pace=Pace(tip=0.02, shards=1.0, mark=0.02, idle_checkpoint=0.2),
     switch=SwitchSettings(staleness=0, longest_request=0),
-    compare=CompareSettings(interval=1.0, segments=1, patience=Patience(rounds=10, pause=0.1)),
+    compare=CompareSettings(segments=1, patience=Patience(rounds=10, pause=0.1)),
 )
 """For real time: no waiting for applications, which are the test itself and obey at once."""
 

@@ -144,6 +144,7 @@ def evolved(table: str, legacy: Item, target: Item, former: Item | None) -> Item
     """
     was, made = primary(table, homeward(table, target, former)), primary(table, legacy)
     own = {name for name in legacy if name not in reserved(table) and (name != "version" or "N" in legacy[name])}
+    own -= {KEYS[table]} - target.keys()  # the key is in PK: the new application need not say it again
     item = {name: made[name] for name in own} | ({CARRIED: made[CARRIED]} if CARRIED in made else {})
     for name in (target.keys() | made.keys()) - own - {CARRIED, STAMPED}:
         value = target.get(name) if equal(was.get(name), made.get(name)) else made.get(name)

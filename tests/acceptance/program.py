@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 BINARY = Path(sys.executable).with_name("tableturn")
-LAG = [sys.executable, "/tmp/lag.py"]
 
 QUICK = {
     "TABLETURN_LEASE_SECONDS": "3",
@@ -176,7 +175,7 @@ class Program:
         log = self.folder / f"worker-{len(self.workers)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*LAG, "run", *words],
+                [BINARY, "run", *words],
                 env=self._with(settings),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -206,7 +205,7 @@ class Program:
 
 def environment_of(endpoint_url: str, prefix: str) -> dict[str, str]:
     """Return all that the program is told: nothing of this process's settings, terminal or credentials."""
-    home = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    home = {name: os.environ[name] for name in ("PYTHONPATH", "PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     signing = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     told = {"TABLETURN_ENDPOINT_URL": endpoint_url, "SECRETS_PREFIX": prefix}
     return {**home, **signing, **QUICK, **told}

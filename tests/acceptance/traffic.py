@@ -12,6 +12,9 @@ from tests.acceptance.scene import Scene
 PAUSE = 0.03
 """Seconds between writes: some 30 a second."""
 
+BURST, BREATH = 50, 0.8
+"""Writes after which the application takes a breath, and seconds of it."""
+
 OWN = range(100_000, 110_000)
 """Numbers of users that only the traffic creates."""
 
@@ -41,7 +44,7 @@ class Traffic:
 
     def _run(self) -> None:
         try:
-            while not self._stopping.wait(PAUSE):
+            while not self._stopping.wait(PAUSE if self.writes % BURST else BREATH):
                 self.write()
         except (AssertionError, KeyError, OSError) as error:
             self._failed.append(error)

@@ -96,9 +96,10 @@ async def copied_items(world: World) -> int:
     return sum(segment.items for segment in await world.ledger.segments.of("orders"))
 
 
-async def test_lost_answers_are_recognised_everywhere(venue: Venue) -> None:
+@pytest.mark.looptime
+async def test_lost_answers_are_recognised_everywhere(twin: Venue) -> None:
     """Each kind of write takes place once although its answer is lost; followers go on after a restart."""
-    world = await venue.world("tyler-setup")
+    world = await twin.world("tyler-setup")
     crew = await world.lead()
     await world.put("users", ADA, BOB)
     await crew.enter(Phase.BACKFILL)
@@ -112,15 +113,22 @@ async def test_lost_answers_are_recognised_everywhere(venue: Venue) -> None:
         checkpoint_of(world, "users"),
     ):
         crew.database.lose_answer(matches)
-    for _ in range(4):
-        with pytest.RaisesGroup(TransientError, flatten_subgroups=True):
-            async with crew.following():
-                await world.caught_up()
-                await world.until(never)
-    async with crew.following():
-        await world.caught_up()
+    while await interrupted(world, crew):
+        pass
     target = await world.settled(crew)
     assert {key.pk: item["name"]["S"] for key, item in target.items()} == {"USER#ada": "Ada II"}
+
+
+async def interrupted(world: World, crew: Crew) -> bool:
+    """Follow until all is applied, or something passing comes in between; tell whether it did."""
+    try:
+        async with crew.following():
+            await world.caught_up()
+    except* TransientError:
+        trouble = True
+    else:
+        trouble = False
+    return trouble
 
 
 async def never() -> bool:
@@ -249,30 +257,25 @@ async def test_records_trimmed_during_capture_are_no_gap(twin: Venue) -> None:
 
 
 @pytest.mark.looptime
-@pytest.mark.parametrize("running", [True, False])
-async def test_shards_that_vanish_during_capture_are_no_gap(twin: Venue, *, running: bool) -> None:
+async def test_shards_that_vanish_during_capture_are_no_gap(twin: Venue) -> None:
+    """Something was read before: it was not applied, or the copy could not bring what was lost since."""
     world = await twin.world("tyler-setup")
     crew = await world.lead()
+    await world.put("users", *many(9), BOB)
     async with crew.following():
         await world.caught_up()
-        if running:
-            await world.put("users", *many(9))
-            await trimmed_away(world, "users")
-            await asyncio.sleep(60)
-            await crew.enter(Phase.BACKFILL)
-            await asyncio.sleep(60)
-    if not running:
-        await world.put("users", *many(9))
-        await trimmed_away(world, "users")
-        async with crew.following():
-            await asyncio.sleep(60)
-            await crew.enter(Phase.BACKFILL)
-            await asyncio.sleep(60)
+    await world.put("users", *many(9, name=text("lost")))
+    await world.delete("users", BOB)
+    await trimmed_away(world, "users")
     async with crew.following():
         await world.put("users", ADA)
-        await crew.copy()
         await world.caught_up()
-    assert len(await world.settled(crew)) == 10
+        await crew.enter(Phase.BACKFILL)
+        await crew.copy()
+        await asyncio.sleep(60)
+    target = await world.settled(crew)
+    assert len(target) == 10
+    assert sum(item["name"] == text("lost") for item in target.values()) == 9
 
 
 @pytest.mark.looptime
@@ -286,9 +289,12 @@ async def test_a_parent_that_came_and_went_unseen_is_a_gap(twin: Venue) -> None:
         await world.caught_up()
     arn = {stream.name: stream.arn for stream in await world.ledger.streams.all()}["users"]
     first, *_ = await world.database.describe_stream(arn)
-    (child,) = world.twin.roll_shard(world.table("users"), first.shard_id)
-    crew.database.crash(puts_to(world.ledger_table, "'shards/users'", child))
-    await crew.follow_until_crash()
+    crew.database.crash(puts_to(world.ledger_table, "'shards/users'", f"'parent': {{'S': '{first.shard_id}'}}"))
+    with suppressed_crash():
+        async with crew.following():
+            await world.caught_up()
+            (child,) = world.twin.roll_shard(world.table("users"), first.shard_id)
+            await world.until(never)
     assert (await world.ledger.streams.shards("users"))[first.shard_id].ended
     await world.put("users", *many(20))
     world.twin.roll_shard(world.table("users"), child)
