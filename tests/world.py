@@ -47,7 +47,7 @@ _PATIENCE_S = 20.0
 
 AT_ONCE = Tempo(
     lease=LeaseTimes(lease=30),
-    pace=Pace(tip=0.02, shards=1.0, mark=0.02, idle_checkpoint=0.2),
+    pace=Pace(tip=0.1, shards=1.0, mark=0.05, idle_checkpoint=0.5),
     switch=SwitchSettings(staleness=0, longest_request=0),
     compare=CompareSettings(segments=1, patience=Patience(rounds=10, pause=0.1)),
 )

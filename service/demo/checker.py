@@ -75,14 +75,15 @@ class Checker:
 
         ``epoch`` is the flag's epoch now.
         """
+        self._journal.sides[epoch] = serving  # perhaps nobody has written under it yet
         report, spans = Report(phase), self._journal.spans()
         entries = self._journal.entries[self._chained :]
         self._chained += len(entries)
         histories = [tuple(self._journal.history(entry.name)) for entry in entries]
         await asyncio.to_thread(_check_chain, report, entries, histories, spans)
         for side in (serving, serving.other) if follows else (serving,):
-            rounds = _SERVING_ROUNDS if side is serving else _FOLLOWING_ROUNDS
-            await _State(self._items, self._journal, self._prefix, report).check(side, epoch, rounds)
+            view = View(side, spans(epoch), wall_ms() // 1000, serving=side is serving)
+            await _State(self._items, self._journal, self._prefix, report).check(view)
         return report
 
 
@@ -96,14 +97,13 @@ class _State:
         self._report = report
         self._limit = asyncio.Semaphore(_AT_ONCE)
 
-    async def check(self, side: Side, epoch: int, rounds: int) -> None:
+    async def check(self, view: View) -> None:
         """Compare every item, those that the journal knows and those that it does not."""
-        found = await self._read_all(side)
+        found = await self._read_all(view.side)
         snapshot = {name: tuple(history) for name, history in self._journal.histories.items()}
-        spans = self._journal.spans()
-        view = View(side, spans(epoch), wall_ms() // 1000)
-        suspects = await asyncio.to_thread(self._suspects, view, snapshot, found, spans)
+        suspects = await asyncio.to_thread(self._suspects, view, snapshot, found, self._journal.spans())
         self._report.figures["suspects"] += len(suspects)
+        rounds = _SERVING_ROUNDS if view.serving else _FOLLOWING_ROUNDS
         async with asyncio.TaskGroup() as group:
             for name in suspects:
                 group.create_task(self._settle(name, view, found.get(name, Standing()), rounds))

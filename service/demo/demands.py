@@ -31,11 +31,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """From where one looks: at which side, in which span between switches, at what time (seconds since 1970)."""
+    """From where one looks: at which side, in which span between switches, when (seconds since 1970).
+
+    On a side that does not serve, tombstones may stand for a while (protocol §3): they count as nothing there.
+    """
 
     side: Side
     span: int
     now_s: int
+    serving: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ def demand(history: Sequence[Entry], view: View, spans: Spans) -> Demand:
 
 def compare(history: Sequence[Entry], view: View, spans: Spans, standing: Standing) -> list[Fault]:
     """Return what is wrong with what stands there; the same item as after an earlier write means a lost write."""
+    if not view.serving:
+        standing = _without_tombstones(standing)
     if not history:
         return _unknown(standing)
     faults = _faults(demand(history, view, spans), standing, view.side)
@@ -117,6 +123,11 @@ def figures(table: str, demanded: Demand) -> Counter[str]:
 def is_tombstone(item: Item) -> bool:
     """Tell whether nothing but a key and our stamp is there."""
     return forms.STAMPED in item and item.keys() <= {"PK", "SK", forms.STAMPED}
+
+
+def _without_tombstones(standing: Standing) -> Standing:
+    item = None if standing.item is None or is_tombstone(standing.item) else standing.item
+    return Standing(item, tuple(each for each in standing.beside if not is_tombstone(each)))
 
 
 def _unknown(standing: Standing) -> list[Fault]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 from rich.console import Console
@@ -142,7 +143,7 @@ def _check(report: Report) -> dict[str, Any]:
 def _checks_table(outcome: Outcome) -> Table:
     table = Table(title="every acknowledged write, held against both sides", title_justify="left")
     table.add_column("check")
-    for heading in ("writes", "items", "beside", "deleted", "lost", "resurrected", "wrong", "extra", "tombstones"):
+    for heading in ("writes", "items", "beside", "gone", "lost", "undead", "wrong", "extra", "tombs"):
         table.add_column(heading, justify="right")
     for report in outcome.reports:
         counted = [report.figures[name] for name in ("writes", "items", "beside", "absent")]
@@ -155,10 +156,10 @@ def _checks_table(outcome: Outcome) -> Table:
 def _switches_table(outcome: Outcome) -> Table:
     table = Table(title="switches", title_justify="left")
     table.add_column("switch")
-    for heading in ("writes blocked", "silence seen by the applications"):
+    for heading in ("writes blocked", "applications saw"):
         table.add_column(heading, justify="right")
-    table.add_column("steps, ms")
+    table.add_column("steps begun, ms after the fence")
     for switch in outcome.switches:
-        steps = " ".join(f"{step} {begun}" for step, begun in switch.steps.items())
+        steps = " ".join(f"{step} {begun}" for step, begun in sorted(switch.steps.items(), key=itemgetter(1)))
         table.add_row(switch.kind, f"{switch.blocked_ms / 1000:.2f} s", f"{switch.silent_ms / 1000:.2f} s", steps)
     return table

@@ -37,7 +37,7 @@ def main(*, json_output: bool, rate: int, seed: int, keep: bool = False) -> int:
         json.dump(outcome.document(), sys.stdout, indent=2, ensure_ascii=False)
         sys.stdout.write("\n")
     else:
-        show(outcome, Console(soft_wrap=True, highlight=False))
+        show(outcome, Console(width=110, highlight=False))
     return 0 if outcome.passed else 1
 
 

@@ -74,16 +74,16 @@ def test_killed_while_writes_are_blocked_it_ends_in_one_of_two_states(scene: Sce
     with FlaggedTraffic(scene, seed=11, longest=LONGEST_REQUEST) as traffic:
         _killed_at_the_fence(scene)
         _killed_at_the_unfence(scene)
-        scene.passes("rollback", "--dry-run", seconds=60)
         threading.Event().wait(0.5)
     assert traffic.writes > 50
     assert traffic.waited > 0
-    assert traffic.created
-    found = differences(legacy)
-    assert [line for line in found if not line.startswith(tuple(f"('{key}'" for key in traffic.created))] == []
+    new = tuple(f"('{key}'" for key in traffic.created)
+    eventually("nothing is lost", lambda: not [line for line in differences(legacy) if not line.startswith(new or "?")])
     standing = {item["PK"]["S"]: item for item in scan(scene.client, legacy.table("entities"))}
     assert {key: standing.get(key) for key in traffic.created} == traffic.created
-    _return_holds(scene, traffic)
+    if scene.flag[0] == "source":
+        assert legacy_differences(legacy) == []
+        scene.reaches("READY")
 
 
 def _written(legacy: Legacy) -> int:
@@ -145,20 +145,7 @@ def _killed_at_the_unfence(scene: Scene) -> None:
     switched = scene.flag[0] == "target"
     print(f"\nkilled at the unfence: {scene.phase}")  # noqa: T201
     assert told.code == (0 if switched else 3), told.said
-    if not switched:
-        scene.passes("cutover")
 
 
 def _last_step(scene: Scene) -> bool:
     return str((scene.row("switch", "current") or {}).get("step")) in {"switch", "unfence"}
-
-
-def _return_holds(scene: Scene, traffic: FlaggedTraffic) -> None:
-    """Roll back: the legacy tables hold what both applications wrote."""
-    scene.passes("rollback")
-    for item in traffic.created.values():
-        kept = {
-            name: value for name, value in item.items() if name not in {"PK", "SK", "entityType", "status", "version"}
-        }
-        scene.legacy.standing["users", item["id"]["S"]] = kept
-    assert legacy_differences(scene.legacy) == []
