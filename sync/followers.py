@@ -175,6 +175,8 @@ class ShardFollower:
             await self._save(replace(self.shard, checkpoint=checkpoint, through_ms=max(through, looked_ms), ended=True))
         elif self._around.clock.monotonic() - self._saved >= self._around.pace.idle_checkpoint:
             await self._save(replace(self.shard, through_ms=through))
+        else:
+            self.shard = replace(self.shard, through_ms=through)  # the next checkpoint carries it
 
     def _is_short(self, page: RecordsPage) -> bool:
         return len(page.changes) < max(1, self._around.pace.page // 2)
