@@ -98,8 +98,10 @@ class Rows:
         raise TransientError(message)
 
     def delete_action(self, row: Row) -> Delete:
-        """Return the delete conditional on the revision read."""
-        return Delete(self.table, _key(row.partition, row.name), Equal(("revision",), _wire(row.revision)))
+        """Return the delete conditional on the revision read, and fenced: a row written anew starts at revision 1."""
+        here: Condition = Equal(("revision",), _wire(row.revision))
+        condition = AllOf((here, self._unfenced())) if self._fence else here
+        return Delete(self.table, _key(row.partition, row.name), condition)
 
     async def delete(self, row: Row) -> bool:
         """Delete a row unless it moved on; tell whether it is gone by our hand."""

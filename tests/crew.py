@@ -6,7 +6,7 @@ What `service.worker` does for a process, without process, web server and signal
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -40,6 +40,7 @@ from sync.runner import Sync
 from tests.seams import Crashed, Seam, SeamedDatabase
 
 _GRACE = 8.0
+_LOOK = 0.1
 _PATIENCE = 60.0
 """Seconds, real or virtual, until a crash that does not come is a failure."""
 
@@ -174,9 +175,11 @@ class Crew:
     async def purge(self) -> int:
         """Purge what may go, once nothing of ours can land any more; return how many tombstones are left."""
         if self._kept:
-            return await self.engines.purger.round()
-        async with self._running():
-            return await self.engines.purger.round()
+            await self.engines.purger.round()
+        else:
+            async with self._running():
+                await self.engines.purger.round()
+        return await self.ledger.tombstones.count(self.place.plan.sources, at_most=1000)
 
     async def compare(self, serving: Side = Side.SOURCE) -> Generation:
         """Compare both sides once, without patience and without a trace in the ledger."""
@@ -192,13 +195,18 @@ class Crew:
                 tasks = [group.create_task(engine) for engine in (*engines, self.lease.keep())]
                 yield
                 self.stopping.set()
-                self.bell.ring()
-                if engines:
-                    await asyncio.wait(tasks[:-1], timeout=_GRACE)
+                await self._ended(tasks[:-1])
                 for task in tasks:
                     task.cancel()
         finally:
             self._kept = False
+
+    async def _ended(self, tasks: Collection[asyncio.Task[object]]) -> None:
+        """Wait until engines that were told to stop have ended, and a while at most."""
+        for _ in range(int(_GRACE / _LOOK)):
+            self.bell.ring()
+            if not tasks or not (await asyncio.wait(tasks, timeout=_LOOK))[1]:
+                return
 
     async def _copy(self) -> None:
         """Start the copy when its phase begins (`service.worker`)."""

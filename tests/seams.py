@@ -113,7 +113,8 @@ class SeamedDatabase:
         seam.reached.set()
         if seam.holds:
             await seam.released.wait()
-        self.crashed = self.crashed or isinstance(seam.error, Crashed)
+        if isinstance(seam.error, Crashed):
+            self.crashed = True
         if seam.error is not None:
             raise seam.error
 

@@ -15,13 +15,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
 from backfill.runner import CopySettings
 from cutover.sequence import SwitchSettings
 from domain.clock import Clock
-from domain.items import STAMP, Item, TargetKey, canonical, mark_id
+from domain.items import STAMP, AttributeValue, Item, TargetKey, mark_id
 from domain.phases import Phase, Side
 from domain.stamps import Stamp, is_tombstone
 from domain.tables import TableDefinition, ViewType
@@ -45,6 +46,9 @@ _BEGAN_MS = 1_795_438_000_000
 _PATIENCE_S = 20.0
 """Seconds, real or virtual, until a condition that does not come is a failure."""
 
+_LOOK, _VIRTUAL_LOOK = 0.05, 0.25
+"""Seconds between looks at a condition, in real and in virtual time."""
+
 AT_ONCE = Tempo(
     lease=LeaseTimes(lease=30),
     pace=Pace(tip=0.1, shards=1.0, mark=0.05, idle_checkpoint=0.5),
@@ -52,6 +56,10 @@ AT_ONCE = Tempo(
     compare=CompareSettings(segments=1, patience=Patience(rounds=10, pause=0.1)),
 )
 """For real time: no waiting for applications, which are the test itself and obey at once."""
+
+
+UNHURRIED = Tempo(pace=Pace(tip=1.0, mark=0.25))
+"""For virtual time: the product's own times, but fewer looks at the tip, which cost computing and show nothing."""
 
 
 class LoopClock:
@@ -89,7 +97,7 @@ class Venue:
         """Return a fresh twin with several open shards per stream, under the loop's clock."""
         clock = LoopClock()
         twin = MemoryDatabase(clock, shards=shards, weather=weather)
-        return cls(twin, clock, tempo or Tempo(), "twin", twin)
+        return cls(twin, clock, tempo or UNHURRIED, "twin", twin)
 
     @classmethod
     def on(cls, database: Database, prefix: str) -> "Venue":
@@ -117,7 +125,7 @@ class World:
 
     venue: Venue
     plan: Plan
-    _crews: int = field(default=0)
+    _crews: list[Crew] = field(default_factory=list)
 
     @property
     def database(self) -> Database:
@@ -159,9 +167,9 @@ class World:
 
     def crew(self, name: str | None = None, *, tempo: Tempo | None = None) -> Crew:
         """Return a worker that does not lead yet."""
-        self._crews += 1
         place = Place(self.database, self.plan, self.ledger_table, self.venue.clock, tempo or self.venue.tempo)
-        return Crew(place, name or f"crew-{self._crews}")
+        self._crews.append(Crew(place, name or f"crew-{len(self._crews)}"))
+        return self._crews[-1]
 
     async def lead(self, *, tempo: Tempo | None = None, wait: bool = False) -> Crew:
         """Return a worker that leads."""
@@ -283,7 +291,13 @@ class World:
         """Wait for a condition."""
         async with asyncio.timeout(seconds):
             while not await condition():
-                await asyncio.sleep(0.02)
+                self._hurry()
+                await asyncio.sleep(_VIRTUAL_LOOK if self.venue.twin else _LOOK)
+
+    def _hurry(self) -> None:
+        """Save polls where time is real; under virtual time the engines keep their own."""
+        for crew in () if self.venue.twin else self._crews:
+            crew.bell.ring()
 
     async def reach(self, phase: Phase) -> None:
         """Wait for a phase."""
@@ -369,5 +383,27 @@ class World:
 
 
 def readable(item: Item) -> Item:
-    """Return an item in canonical form and without its stamp, for comparison by value."""
-    return {name: dict([canonical(value)]) for name, value in item.items() if name != STAMP}
+    """Return an item without its stamp, in one spelling per value: numbers plain, sets sorted."""
+    return {name: _plain(value) for name, value in item.items() if name != STAMP}
+
+
+def _plain(value: AttributeValue) -> AttributeValue:
+    ((kind, content),) = value.items()
+    match kind:
+        case "N":
+            return {kind: _plain_number(content)}
+        case "NS":
+            return {kind: sorted(map(_plain_number, content))}
+        case "SS" | "BS":
+            return {kind: sorted(content)}
+        case "L":
+            return {kind: [_plain(each) for each in content]}
+        case "M":
+            return {kind: {name: _plain(each) for name, each in content.items()}}
+        case _:
+            return value
+
+
+def _plain_number(digits: str) -> str:
+    written = f"{Decimal(digits):f}"
+    return (written.rstrip("0").rstrip(".") if "." in written else written) if Decimal(digits) else "0"

@@ -18,6 +18,9 @@ import orjson
 from domain.items import Item
 from domain.phases import Side
 
+_LATELY_MS, _RECENT = 5_000, 2_000
+"""How far `per_second` looks back, in milliseconds and, at most, entries."""
+
 _TRIES = 20
 """Draws before `choose` gives up: most of the items of a small table may be claimed or about to expire."""
 
@@ -145,6 +148,11 @@ class Journal:
             if lasts and name not in self._claimed:
                 return name
         return None
+
+    def per_second(self) -> float:
+        """Return the rate of acknowledged writes over the last seconds."""
+        since = wall_ms() - _LATELY_MS
+        return sum(entry.at_ms >= since for entry in self.entries[-_RECENT:]) * 1000 / _LATELY_MS
 
     def spans(self) -> Callable[[int], int]:
         """Return what numbers the spans between switches: how often the serving side had changed by a flag epoch."""

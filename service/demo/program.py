@@ -17,6 +17,7 @@ from domain.errors import FatalError
 _TAIL: Final = 15
 """Lines of a failed process that are shown."""
 
+_REFUSED: Final = 3
 _COMMAND_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 15.0
 
@@ -26,6 +27,10 @@ _NOT_OURS: Final = ("TABLETURN_PLAN", "TABLETURN_LEDGER", "DRY_RUN", "TABLETURN_
 
 class ProgramFailed(FatalError):
     """A process of the program ended otherwise than it should."""
+
+
+class ProgramRefused(ProgramFailed):
+    """A gate said no, or a switch was taken back: everything is as it was (exit code 3)."""
 
 
 class Program:
@@ -51,8 +56,9 @@ class Program:
             message = f"`tableturn {' '.join(words)}` did not end within {_COMMAND_SECONDS:.0f} s"
             raise ProgramFailed(message, hint=self.log_tail()) from error
         if process.returncode != 0:
-            message = f"`tableturn {' '.join(words)}` ended with code {process.returncode}"
-            raise ProgramFailed(message, hint="\n".join([said.decode().strip(), "worker:", self.log_tail()]))
+            message = f"`tableturn {' '.join(words)}` ended with code {process.returncode}: {said.decode().strip()}"
+            kind = ProgramRefused if process.returncode == _REFUSED else ProgramFailed
+            raise kind(message, hint=self.log_tail())
         document: dict[str, Any] = json.loads(out)
         return document
 

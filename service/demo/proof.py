@@ -42,6 +42,7 @@ class Outcome:
     traffic_seconds: float = 0.0
     reports: list[Report] = field(default_factory=list)
     switches: list[Switched] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
     writes: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     ambiguous: int = 0
@@ -75,7 +76,7 @@ class Outcome:
         ]
 
     def document(self) -> dict[str, Any]:
-        """Return the figures as one JSON-ready document (docs/reference/demo.md)."""
+        """Return the figures as one JSON-ready document."""
         return {
             "passed": self.passed,
             "failure": self.failure,
@@ -93,6 +94,7 @@ class Outcome:
             },
             "checks": [_check(report) for report in self.reports],
             "switches": [asdict(switch) for switch in self.switches],
+            "refusals": self.refusals,
             "discrepancies": [asdict(each) for report in self.reports for each in report.found],
             "worker_exit": self.worker_exit,
             "longest_stall_ms": self.stall_ms,

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -30,7 +30,7 @@ from service.demo.flag import FlagReader, FlagTimes
 from service.demo.journal import Journal
 from service.demo.legacy_app import LegacyApp
 from service.demo.new_app import NewApp
-from service.demo.program import Program
+from service.demo.program import Program, ProgramRefused
 from service.demo.proof import Outcome, Switched
 from service.demo.traffic import Traffic
 from service.demo.writing import ONCE, Writer, WritingPorts
@@ -44,15 +44,16 @@ _SETTINGS: Final = {
     "TABLETURN_FLAG_STALENESS_SECONDS": "0.25",
     "TABLETURN_LONGEST_REQUEST_SECONDS": "0.5",
     "TABLETURN_BAKE_SECONDS": "0",
-    "TABLETURN_RECONCILE_INTERVAL_SECONDS": "5",
+    "TABLETURN_RECONCILE_INTERVAL_SECONDS": "15",  # besides one at the beginning of each phase
     "TABLETURN_PORT": "0",
 }
 _TIMES: Final = FlagTimes(staleness=0.25, longest_request=0.4, max_wait=900.0)
 """The applications give a write up a tenth of a second before the worker counts on it."""
 
-_POLL: Final = 0.5
+_POLL: Final = 1.0
 _BEAT: Final = 0.05
-_PATIENCE: Final = 120.0
+_ATTEMPTS: Final = 4
+_PATIENCE: Final = 240.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,30 +106,34 @@ class Stage:
         application = LegacyApp(writer, random) if side is Side.SOURCE else NewApp(writer, random)
         return Traffic(writer, application.actions(), rate=self.options.rate, random=random)
 
-    async def until(self, what: str, holds: Callable[[Facts], bool]) -> None:
-        """Wait until the facts hold. Raises FatalError when they do not in time, ProgramFailed if the worker ends."""
+    async def until(self, what: str, closed: Callable[[Facts], list[str]]) -> None:
+        """Wait until no gate is ``closed``. Raises FatalError after a while, ProgramFailed when the worker ends."""
         began, facts = time.monotonic(), await self._facts()
         with self.console.status(what) as line:
-            while not holds(facts):
+            while waits_for := closed(facts):
                 self.program.check_worker()
                 if time.monotonic() - began > _PATIENCE:
-                    message = f"waited {_PATIENCE:.0f} s in vain: {what} (phase {facts.phase})"
+                    message = f"waited {_PATIENCE:.0f} s in vain: {what}; {'; '.join(waits_for)}"
                     raise FatalError(message, hint=self.program.log_tail())
                 line.update(await self._progress(what, facts))
                 await asyncio.sleep(_POLL)
                 before, facts = facts, await self._facts()
                 if facts.phase is not before.phase:
                     self.say(f"{before.phase} → {facts.phase}")
-        self.say(f"{what}: done in {time.monotonic() - began:.1f} s ({await self._progress(facts.phase, facts)})")
+        self.say(f"{what}: {await self._progress('done', facts)}")
 
-    async def switch(self, kind: str) -> None:
-        """Cut over or roll back; the program's own figures are kept."""
-        answer = await self.program.command(kind)
-        if not answer["switched"]:
-            message = f"{kind} did not take place: {answer['why']}"
-            raise FatalError(message, hint=self.program.log_tail())
-        self.outcome.switches.append(Switched(kind, answer["blocked_ms"], answer["steps"]))
-        self.say(f"{kind}: writes were blocked for {answer['blocked_ms'] / 1000:.2f} s")
+    async def switch(self, kind: str, what: str, closed: Callable[[Facts], list[str]]) -> None:
+        """Wait for the gates, then cut over or roll back; the program's own figures are kept.
+
+        Being refused is an outcome like any other, on a busy machine: everything is as it was, and one asks again.
+        """
+        for left in reversed(range(_ATTEMPTS)):
+            await self.until(what, closed)
+            answer = await self._ask(kind, last=not left)
+            if answer is not None:
+                self.outcome.switches.append(Switched(kind, answer["blocked_ms"], answer["steps"]))
+                self.say(f"{kind}: writes were blocked for {answer['blocked_ms'] / 1000:.2f} s")
+                return
 
     async def check(self, phase: str, *, follows: bool = True) -> None:
         """Hold the serving side, and the other one if it ``follows``, against the journal."""
@@ -147,14 +152,27 @@ class Stage:
             await asyncio.sleep(_BEAT)
             self.outcome.stall_ms = max(self.outcome.stall_ms, int((loop.time() - due) * 1000))
 
+    async def _ask(self, kind: str, *, last: bool) -> dict[str, Any] | None:
+        """Ask once; None when it was refused or taken back. Raises ProgramFailed, the ``last`` time for that, too."""
+        try:
+            return await self.program.command(kind)
+        except ProgramRefused as refusal:
+            if last:
+                raise
+            self.outcome.refusals.append(refusal.message)
+            self.say(refusal.message)
+            return None
+
     async def _facts(self) -> Facts:
         return await gather(self.ledger, self.database, self.plan, SystemClock())
 
     async def _progress(self, what: str, facts: Facts) -> str:
-        segments = [await self.ledger.segments.of(name) for name in self.plan.sources]
-        copied = sum(segment.items for parts in segments for segment in parts)
+        told = [what, str(facts.phase)]
+        if not facts.copied:
+            segments = [await self.ledger.segments.of(name) for name in self.plan.sources]
+            told.append(f"copied {sum(segment.items for parts in segments for segment in parts)}")
         lag = f"{facts.lag_ms(facts.serving) / 1000:.1f} s" if facts.through_ms else "unknown"
-        return f"{what}   {facts.phase}   copied {copied}   writes {len(self.journal.entries)}   lag {lag}"
+        return "   ".join([*told, f"{self.journal.per_second():.0f} writes/s", f"lag {lag}"])
 
 
 @asynccontextmanager

@@ -3,10 +3,14 @@
 import threading
 from random import Random
 
+import pytest
+
 from tests.acceptance.legacy import Legacy, differences, legacy_differences, scan, user
 from tests.acceptance.program import eventually
 from tests.acceptance.scene import Plain, Scene
 from tests.acceptance.traffic import FlaggedTraffic, Traffic
+
+pytestmark = pytest.mark.timeout(300)  # half a minute each, on a machine that does nothing else
 
 USERS, SAMPLED = 1200, 56
 PAGE = 10

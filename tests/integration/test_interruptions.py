@@ -7,7 +7,7 @@ import pytest
 
 from cutover.marking import mark_key
 from domain.errors import FatalError, GapError, IteratorExpired, TransientError
-from domain.items import Item, TargetKey, text
+from domain.items import AttributeValue, Item, TargetKey, text
 from domain.phases import Phase
 from domain.tables import ViewType
 from sync.followers import Pace
@@ -19,7 +19,7 @@ from tests.world import Venue, World
 ADA_AT = TargetKey("USER#ada", "METADATA")
 
 
-def many(count: int, **attributes: Item) -> list[Item]:
+def many(count: int, **attributes: AttributeValue) -> list[Item]:
     return [changed(ADA, id=text(f"user-{each}"), **attributes) for each in range(count)]
 
 
@@ -69,7 +69,7 @@ async def test_crash_between_listing_a_tombstone_and_putting_it(venue: Venue, *,
     async with second.following():
         await world.caught_up()
     assert await world.settled(second) == {}
-    assert await world.ledger.tombstones.all() == []
+    assert await world.ledger.tombstones.of("users") == []
 
 
 async def test_crash_of_the_copy_inside_a_page(venue: Venue) -> None:

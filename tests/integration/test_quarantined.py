@@ -16,12 +16,14 @@ from tests.examples import ADA, changed, order
 from tests.seams import scans_of
 from tests.world import Venue, World
 
-BULK = {"notes": text("x" * 409_300)}
-"""Fits into the legacy table, and not into the target any more."""
-
 FIRST = TargetKey("C#c1", "O#1")
 BY_DAY = TargetKey("D#2026-11-23", "c1#1")
 ADA_AT = TargetKey("USER#ada", "METADATA")
+
+
+def bulky(count: int, *, status: str = "o") -> Item:
+    """Return an order that fits into the legacy table, and not into the target any more."""
+    return order(count, status=status, notes=text("x" * 409_300))
 
 
 def by_status(status: str) -> TargetKey:
@@ -51,7 +53,7 @@ async def test_an_item_that_fails_and_is_mended_leaves_none_of_its_former_keys(v
             await world.caught_up()
     else:
         await world.put("orders", order(1, status="p"))
-    await world.put("orders", order(1, status="p", **BULK))
+    await world.put("orders", bulky(1, status="p"))
     async with crew.following():
         await world.caught_up()
         assert await reasons(world) == {"orders/c1/1": Reason.UNTRANSLATABLE}
@@ -68,10 +70,10 @@ async def test_a_bad_item_that_is_deleted_takes_its_former_keys_along(venue: Ven
     await world.put("orders", order(1, status="o"))
     await crew.enter(Phase.BACKFILL)
     await crew.copy()
-    await world.put("orders", order(1, status="p"), order(1, **BULK))
+    await world.put("orders", order(1, status="p"), bulky(1))
     async with crew.following():
         await world.caught_up()
-        await world.put("orders", order(1, status="s", **BULK))
+        await world.put("orders", bulky(1, status="s"))
         await world.caught_up()
         await world.delete("orders", order(1))
         await world.caught_up()
@@ -81,7 +83,7 @@ async def test_a_bad_item_that_is_deleted_takes_its_former_keys_along(venue: Ven
 async def test_a_bad_item_met_by_the_copy_is_cleared_by_its_mend(venue: Venue) -> None:
     world = await venue.world("order-desk")
     crew = await world.lead()
-    await world.put("orders", order(1, **BULK), order(2))
+    await world.put("orders", bulky(1), order(2))
     await crew.enter(Phase.BACKFILL)
     await crew.copy()
     assert await reasons(world) == {"orders/c1/1": Reason.UNTRANSLATABLE}
@@ -97,7 +99,7 @@ async def test_a_mend_applied_before_the_copy_met_the_bad_image_leaves_no_entry(
     """The page was read before the mend, and is written after the stream has brought it: nothing is wrong any more."""
     world = await venue.world("order-desk")
     crew = await world.lead()
-    await world.put("orders", order(1, **BULK))
+    await world.put("orders", bulky(1))
     await crew.enter(Phase.BACKFILL)
     pages = [crew.database.hold(scans_of(world.table("orders")), answered=True) for _ in range(2)]
     async with crew.following():
