@@ -83,6 +83,7 @@ class ShardFollower:
         self._looked_ms = 0
         self._saved = float("-inf")
         self._scanned = False
+        self._passed: set[str] = set()
 
     async def run(self) -> ShardRow:
         """Follow the shard until it is applied to its end, or the process is told to stop; return its last row."""
@@ -187,6 +188,8 @@ class ShardFollower:
         Spans are read again behind every mark, settled long ago or not: this follower may have read them before the
         switch that kept it.
         """
+        if mark_id in self._passed:
+            return True  # settled for good, and the spans were read since
         mark = await self._around.ledger.marks.get(mark_id)
         if mark is None:
             return True
@@ -198,6 +201,7 @@ class ShardFollower:
                 return False
             await self._around.bell.wait(self._around.pace.mark)
         await self._refresh()
+        self._passed.add(mark_id)
         return True
 
     async def _is_pending(self, mark_id: str) -> bool:
