@@ -8,6 +8,7 @@ Invariants:
 Fields are str, int, bool, None, lists and dicts of those; floats are refused (numbers keep their digits).
 """
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -20,7 +21,7 @@ from dynamo.ports import Action, Delete, Items, Put, QueryRequest
 
 Fields: TypeAlias = dict[str, Any]
 
-_RESERVED = ("PK", "SK", "revision", "fence")
+_RESERVED = ("PK", "SK", "revision", "fence", "nonce")
 _ATTEMPTS = 20
 """Compare-and-set rounds before a contended row is reported; each lost round means that somebody else won one."""
 
@@ -34,6 +35,7 @@ class Row:
     fields: Fields
     revision: int
     fence: int
+    nonce: str = ""
 
 
 class Rows:
@@ -70,6 +72,7 @@ class Rows:
         """Return the conditional put that replaces ``revision`` (0: none there) by the fields given."""
         item = {**_key(partition, name), **{key: _wire(value) for key, value in fields.items()}}
         item |= {"revision": _wire(revision + 1), "fence": _wire(max(self._fence, standing_fence))}
+        item |= {"nonce": _wire(secrets.token_hex(6))}  # tells our own lost success from another's equal write
         here: Condition = Absent(("PK",)) if revision == 0 else Equal(("revision",), _wire(revision))
         return Put(self.table, item, AllOf((here, self._unfenced())) if self._fence else here)
 
@@ -98,8 +101,8 @@ class Rows:
         raise TransientError(message)
 
     def delete_action(self, row: Row) -> Delete:
-        """Return the delete conditional on the revision read, and fenced: a row written anew starts at revision 1."""
-        here: Condition = Equal(("revision",), _wire(row.revision))
+        """Return the delete of exactly the write that was read: a row written anew starts at revision 1 again."""
+        here: Condition = Equal(("nonce",), _wire(row.nonce))
         condition = AllOf((here, self._unfenced())) if self._fence else here
         return Delete(self.table, _key(row.partition, row.name), condition)
 
@@ -139,7 +142,7 @@ def _key(partition: str, name: str) -> Item:
 def _row(item: Item) -> Row:
     fields = {name: _plain(value) for name, value in item.items() if name not in _RESERVED}
     revision, fence = (int(item.get(name, {"N": "0"})["N"]) for name in ("revision", "fence"))
-    return Row(item["PK"]["S"], item["SK"]["S"], fields, revision, fence)
+    return Row(item["PK"]["S"], item["SK"]["S"], fields, revision, fence, item["nonce"]["S"])
 
 
 def _wire(value: object) -> AttributeValue:

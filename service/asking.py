@@ -10,7 +10,6 @@ from cutover.gates import Gate, completion_gates, cutover_gates, rollback_gates
 from domain.errors import ConditionFailed, RefusedError
 from ledger.requests import Request, RequestKind, RequestState
 from service.session import Session
-from service.worker import limits_of
 
 _POLL = 0.2
 _UNTAKEN = 30.0
@@ -26,7 +25,7 @@ _GATES = {
 async def gates_of(session: Session, kind: RequestKind) -> list[Gate]:
     """Evaluate the gates of a request from the ledger, reading only."""
     facts = await gather(session.ledger, session.database, session.plan, session.clock)
-    return _GATES[kind](facts, limits_of(session.settings))
+    return _GATES[kind](facts, session.settings.limits())
 
 
 async def ask(
@@ -52,8 +51,9 @@ async def ask(
         if request.state is RequestState.OPEN and session.clock.monotonic() - began > _UNTAKEN:
             await _withdraw(session, request)
     if request.state is RequestState.REFUSED:
-        message = str(request.answer.get("why", "refused"))
-        raise RefusedError(message)
+        gates = request.answer.get("gates") or [{}]
+        message = f"{kind} {request.answer.get('why', 'refused')}"
+        raise RefusedError(message, hint=str(gates[0].get("hint", "")))
     return request.answer
 
 

@@ -26,13 +26,11 @@ from reconcile.runner import ComparePorts, CompareSettings, Comparison
 from service import asking
 from service.console import ERR, OUT, Exit, as_json, gates_table
 from service.initialising import InitOptions, describe_all, initialise
-from service.metrics import Meter
 from service.preflight import examine
 from service.proving import Proof, prove
 from service.session import Session, ledger_name, session
 from service.settings import Settings
 from service.status import status
-from service.worker import Worker, limits_of
 
 _WATCH = 1.0
 """Seconds between looks of ``status --watch``."""
@@ -73,6 +71,9 @@ async def initialise_migration(settings: Settings, *, create_targets: bool, enab
 
 async def run_worker(settings: Settings, *, standby: bool) -> Exit:
     """``tableturn run``."""
+    from service.metrics import Meter
+    from service.worker import Worker
+
     meter = Meter()
     async with session(settings, observer=meter) as opened:
         worker = Worker(opened.database, opened.plan, settings, meter)
@@ -210,7 +211,7 @@ async def _entry(opened: Session, number: str) -> Quarantined:
 
 
 async def _status(opened: Session) -> dict[str, Any]:
-    limits = limits_of(opened.settings)
+    limits = opened.settings.limits()
     return await status(opened.ledger, opened.database, opened.plan, opened.clock, limits)
 
 

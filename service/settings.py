@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cutover.gates import Limits
 from domain.errors import FatalError
 from dynamo.local import endpoint_from_environment
 
@@ -40,7 +41,9 @@ class Settings(BaseModel):
     region: str | None = Field(None, description="AWS region; none: what the AWS profile says")
     dry_run: bool = Field(default=False, description="init: say what would be done, and do nothing")
     log_level: str = Field("info", pattern="(?i)^(debug|info|warning|warn|error)$", description="least level logged")
-    lease_seconds: float = Field(10.0, gt=0, description="s: a standby takes over this long after the last sign")
+    lease_seconds: float = Field(
+        10.0, gt=0, description="s: a standby takes over after it; 5 at least where busy"
+    )
     request_seconds: float = Field(3.0, gt=0, description="s: longest time-out of one write; fits into the lease")
     flag_staleness_seconds: float = Field(1.0, ge=0, description="s: how old an application's view of the flag may be")
     longest_request_seconds: float = Field(2.0, ge=0, description="s: the application's longest write request")
@@ -70,6 +73,11 @@ class Settings(BaseModel):
             ]
             message = f"settings cannot be used: {'; '.join(wrong)}"
             raise FatalError(message, hint="see `tableturn run --help`") from error
+
+    def limits(self) -> Limits:
+        """Return what the gates demand under these settings."""
+        half_ms = int(self.max_blocked_seconds * 1000 / 2)
+        return Limits(bake_ms=int(self.bake_seconds * 1000), verify_ms=half_ms)
 
     def plan_path(self) -> Path:
         """Return the plan file: as named, or the one of that name that ships with the program."""

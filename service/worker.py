@@ -19,7 +19,6 @@ from apply.door import Door
 from apply.returns import ReturnDoor
 from backfill.runner import Backfill, CopyPorts, CopySettings
 from cutover.facts import gather
-from cutover.gates import Limits
 from cutover.marking import Marker
 from cutover.runner import Director, DirectorPorts
 from cutover.sequence import SwitchPorts, SwitchSettings
@@ -57,14 +56,6 @@ _IDS_AT_ONCE = 64
 def process_name() -> str:
     """Return a name for this process that no other has: host, process id, nonce."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-
-
-def limits_of(settings: Settings) -> Limits:
-    """Return the gates' limits under these settings."""
-    return Limits(
-        bake_ms=int(settings.bake_seconds * 1000),
-        verify_ms=int(settings.max_blocked_seconds * 1000 / 2),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +181,7 @@ class Worker:
             Purger(PurgePorts(plan, door, ledger, guard, self._bell, self._stopping)),
             Backfill(CopyPorts(database, plan, door, ledger, self._bell, self._stopping, copying)),
             Reconciler(comparison, compare, Wake(self._bell, self._stopping), repairs),
-            Director(DirectorPorts(switch, database, limits_of(settings), self._stopping)),
+            Director(DirectorPorts(switch, database, settings.limits(), self._stopping)),
         )
 
     def _handlers(self, ledger: Ledger, door: Door, guard: LeaseGuard) -> Callable[[StreamRow], Handler]:
@@ -210,7 +201,7 @@ class Worker:
         last = await ledger.evidence.get("switch/cutover") or {}
         sources = await progress(ledger, self._database, self._plan)
         blocked = last.get("blocked_ms", 0) / 1000
-        limits = limits_of(self._settings)
+        limits = self._settings.limits()
         return self._meter.text(Snapshot(facts, sources, self._counts, self._leads, limits, blocked))
 
     def _watch_signals(self) -> None:

@@ -115,10 +115,11 @@ class _State:
         suspects = []
         for name in snapshot.keys() | found.keys():
             history = snapshot.get(name, ())
-            if compare(history, view, spans, found.get(name, Standing())):
+            standing = found.get(name, Standing())
+            if compare(history, view, spans, standing):
                 suspects.append(name)
             elif history:
-                self._report.figures.update(figures(name.table, demand(history, view, spans)))
+                self._report.figures.update(figures(name.table, demand(history, view, spans), standing))
         return suspects
 
     async def _settle(self, name: Name, view: View, seen: Standing, rounds: int) -> None:
@@ -189,7 +190,7 @@ def _check_chain(report: Report, entries: Sequence[Entry], histories: Sequence[S
         faults = compare(prior, view, spans, Standing(entry.before, beside))
         report.note("chain", entry.side, entry.name, faults)
         if not faults:
-            counted = figures(entry.name.table, demanded)
+            counted = figures(entry.name.table, demanded, Standing(entry.before))
             report.figures.update({"links": 1, **{name: counted[name] for name in ("password_hashes", "token_hashes")}})
 
 

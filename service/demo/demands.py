@@ -103,11 +103,11 @@ def compare(history: Sequence[Entry], view: View, spans: Spans, standing: Standi
     return [Fault(Kind.LOST, faults[0].attributes)] if stale else faults
 
 
-def figures(table: str, demanded: Demand) -> Counter[str]:
+def figures(table: str, demanded: Demand, standing: Standing) -> Counter[str]:
     """Count what a comparison that found nothing has compared."""
     counted = Counter({"beside": len(demanded.beside)})
-    if demanded.item is None:
-        return counted + Counter(absent=1)
+    if demanded.item is None or standing.item is None:
+        return counted + Counter({"absent" if demanded.item is None else "expired": 1})
     item = demanded.item
     counted["items"] = 1
     counted["index_keys"] = sum(name.startswith("GSI") for name in item)

@@ -111,7 +111,13 @@ async def clear_away(database: AwsDatabase, prefix: str) -> None:
             break
         last = {"ExclusiveStartTableName": answer["LastEvaluatedTableName"]}
     for name in names:
-        await database.call("UpdateTable", {"TableName": name, "DeletionProtectionEnabled": False})
+        table = (await database.call("DescribeTable", {"TableName": name}))["Table"]
+        if table.get("DeletionProtectionEnabled"):
+            off = {"TableName": name, "DeletionProtectionEnabled": False}
+            table = (await database.call("UpdateTable", off))["TableDescription"]
+        while table["TableStatus"] != "ACTIVE":
+            await asyncio.sleep(_PAUSE)
+            table = (await database.call("DescribeTable", {"TableName": name}))["Table"]
         await database.delete_table(name)
 
 

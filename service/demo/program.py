@@ -18,6 +18,8 @@ _TAIL: Final = 15
 """Lines of a failed process that are shown."""
 
 _REFUSED: Final = 3
+_FENCED: Final = 4
+_RESTARTS: Final = 3
 _COMMAND_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 15.0
 
@@ -42,7 +44,9 @@ class Program:
         self._environment |= settings
         self._log = folder / "worker.log"
         self._worker: Process | None = None
-        self._output: IO[bytes] | None = None
+        self._keeper: asyncio.Task[int] | None = None
+        self._stopping = False
+        self.restarts = 0
 
     async def command(self, *words: str) -> dict[str, Any]:
         """Run a command to its end; return the JSON document it prints. Raises ProgramFailed."""
@@ -51,10 +55,12 @@ class Program:
             async with asyncio.timeout(_COMMAND_SECONDS):
                 out, said = await process.communicate()
         except TimeoutError as error:
-            process.kill()
-            await process.wait()
             message = f"`tableturn {' '.join(words)}` did not end within {_COMMAND_SECONDS:.0f} s"
             raise ProgramFailed(message, hint=self.log_tail()) from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         if process.returncode != 0:
             message = f"`tableturn {' '.join(words)}` ended with code {process.returncode}: {said.decode().strip()}"
             kind = ProgramRefused if process.returncode == _REFUSED else ProgramFailed
@@ -63,32 +69,45 @@ class Program:
         return document
 
     async def start_worker(self) -> None:
-        """Start ``tableturn run``; its log goes to a file."""
-        self._output = self._log.open("ab")
-        self._worker = await self._start("run", stdout=DEVNULL, stderr=self._output)
+        """Start ``tableturn run``, and again when it loses its lease, as any service manager does. Logs to a file."""
+        self._worker = await self._start_worker()
+        self._keeper = asyncio.create_task(self._keep_worker())
 
     def check_worker(self) -> None:
         """Raise ProgramFailed when the worker has ended though nobody told it to."""
-        if self._worker is not None and self._worker.returncode is not None:
-            message = f"`tableturn run` ended with code {self._worker.returncode}"
+        if self._keeper is not None and self._keeper.done():
+            message = f"`tableturn run` ended with code {self._keeper.result()}"
             raise ProgramFailed(message, hint=self.log_tail())
 
     async def stop_worker(self) -> int:
         """Tell the worker to stop by SIGTERM, unless it has ended by itself; return its exit code."""
-        worker, self._worker = self._worker, None
-        if worker is None:
+        keeper, self._keeper, worker = self._keeper, None, self._worker
+        if keeper is None or worker is None:
             return 0
+        self._stopping = True
         if worker.returncode is None:
             worker.terminate()
         try:
             async with asyncio.timeout(_STOP_SECONDS):
-                return await worker.wait()
+                return await asyncio.shield(keeper)
         except TimeoutError:
             worker.kill()
-            return await worker.wait()
-        finally:
-            if self._output is not None:
-                self._output.close()
+            return await keeper
+
+    async def _keep_worker(self) -> int:
+        """Wait for the worker's end; return its exit code."""
+        while True:
+            if self._worker is None:
+                return 0
+            code = await self._worker.wait()
+            if code != _FENCED or self._stopping or self.restarts == _RESTARTS:
+                return code
+            self.restarts += 1
+            self._worker = await self._start_worker()
+
+    async def _start_worker(self) -> Process:
+        with self._log.open("ab") as output:
+            return await self._start("run", "--standby", stdout=DEVNULL, stderr=output)
 
     def log_tail(self) -> str:
         """Return the last lines of the worker's log."""

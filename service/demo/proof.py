@@ -18,7 +18,7 @@ BLOCKED_LIMIT_MS = 5_000
 """Longest time without writes that a switch may cost."""
 
 _SHOWN = 20
-_COMPARED = ("items", "beside", "absent", "index_keys", "password_hashes", "token_hashes", "own_attributes")
+_COMPARED = ("items", "beside", "absent", "expired", "index_keys", "password_hashes", "token_hashes", "own_attributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Outcome:
     ambiguous: int = 0
     unexplained: int = 0
     worker_exit: int | None = None
+    restarts: int = 0
     stall_ms: int = 0
     failure: str = ""
 
@@ -97,6 +98,7 @@ class Outcome:
             "refusals": self.refusals,
             "discrepancies": [asdict(each) for report in self.reports for each in report.found],
             "worker_exit": self.worker_exit,
+            "worker_restarts": self.restarts,
             "longest_stall_ms": self.stall_ms,
         }
 
@@ -129,6 +131,10 @@ def show(outcome: Outcome, console: Console) -> None:
     )
     for each in [found for report in outcome.reports for found in report.found][:_SHOWN]:
         console.print(f"[red]{each.kind}[/red] {each.check} on {each.side}: {each.item} {', '.join(each.attributes)}")
+    if outcome.refusals or outcome.restarts:
+        console.print(
+            f"{len(outcome.refusals)} switches refused or taken back, {outcome.restarts} restarts of the worker"
+        )
     if outcome.failure:
         console.print(outcome.failure, style="red", markup=False)
     verdict = "[green]nothing was lost[/green]" if outcome.passed else "[red]FAILED[/red]"
@@ -145,10 +151,10 @@ def _check(report: Report) -> dict[str, Any]:
 def _checks_table(outcome: Outcome) -> Table:
     table = Table(title="every acknowledged write, held against both sides", title_justify="left")
     table.add_column("check")
-    for heading in ("writes", "items", "beside", "gone", "lost", "undead", "wrong", "extra", "tombs"):
+    for heading in ("writes", "items", "beside", "deleted", "expired", "lost", "undead", "wrong", "extra", "tombs"):
         table.add_column(heading, justify="right")
     for report in outcome.reports:
-        counted = [report.figures[name] for name in ("writes", "items", "beside", "absent")]
+        counted = [report.figures[name] for name in ("writes", "items", "beside", "absent", "expired")]
         counted += [report.count(Kind.LOST), report.count(Kind.RESURRECTED), report.count(Kind.WRONG)]
         counted += [report.count(Kind.EXTRA, Kind.MARK), report.count(Kind.TOMBSTONE)]
         table.add_row(report.phase, *map(str, counted), style="red" if report.found else None)

@@ -39,16 +39,18 @@ from service.settings import Settings
 from service.systemclock import SystemClock
 
 _SETTINGS: Final = {
-    "TABLETURN_LEASE_SECONDS": "10",
-    "TABLETURN_REQUEST_SECONDS": "3",
+    "TABLETURN_LEASE_SECONDS": "15",
+    "TABLETURN_REQUEST_SECONDS": "5",
     "TABLETURN_FLAG_STALENESS_SECONDS": "0.25",
-    "TABLETURN_LONGEST_REQUEST_SECONDS": "0.5",
+    "TABLETURN_LONGEST_REQUEST_SECONDS": "0.75",
     "TABLETURN_BAKE_SECONDS": "0",
     "TABLETURN_RECONCILE_INTERVAL_SECONDS": "15",  # besides one at the beginning of each phase
     "TABLETURN_PORT": "0",
 }
 _TIMES: Final = FlagTimes(staleness=0.25, longest_request=0.4, max_wait=900.0)
-"""The applications give a write up a tenth of a second before the worker counts on it."""
+"""The applications give a write up a third of a second before the worker counts on it: the request may lie in the
+database's queue for as long, when the machine is busy.
+"""
 
 _POLL: Final = 1.0
 _BEAT: Final = 0.05
@@ -186,17 +188,22 @@ async def open_stage(options: Options, outcome: Outcome, console: Console) -> As
         program, journal = Program(environment, folder), Journal(folder / "journal.jsonl")
         async with connect(endpoint_url=endpoint) as reads, connect(endpoint_url=endpoint, retry=ONCE) as once:
             ledger = operator_ledger(reads, ledger_name(settings, plan), SystemClock(), who="demo")
-            checker = Checker(reads, journal, prefix)
-            connections = Connections(reads, once)
+            checker, connections = Checker(reads, journal, prefix), Connections(reads, once)
+            stage = Stage(
+                options, outcome, console, connections, plan, ledger, program, journal, checker, prefix, began
+            )
             try:
-                yield Stage(
-                    options, outcome, console, connections, plan, ledger, program, journal, checker, prefix, began
-                )
+                yield stage
             finally:
-                await program.stop_worker()
-                journal.close()
-                if not is_ours:
-                    await clear_away(reads, prefix)
+                await _close(stage, is_ours=is_ours)
+
+
+async def _close(stage: Stage, *, is_ours: bool) -> None:
+    await stage.program.stop_worker()
+    stage.outcome.restarts = stage.program.restarts
+    stage.journal.close()
+    if not is_ours:
+        await clear_away(stage.database, stage.prefix)
 
 
 @contextmanager

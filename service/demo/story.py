@@ -32,7 +32,11 @@ _SPELL: Final = 8.0
 def main(*, json_output: bool, rate: int, seed: int, keep: bool = False) -> int:
     """Tell the story; print the proof, as one JSON document if asked; return the exit code."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    outcome = asyncio.run(tell(Options(rate, seed, keep), console))
+    try:
+        outcome = asyncio.run(tell(Options(rate, seed, keep), console))
+    except KeyboardInterrupt:
+        console.print("interrupted; nothing is left running")
+        return 1
     if json_output:
         json.dump(outcome.document(), sys.stdout, indent=2, ensure_ascii=False)
         sys.stdout.write("\n")

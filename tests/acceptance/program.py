@@ -205,7 +205,7 @@ class Program:
 
 def environment_of(endpoint_url: str, prefix: str) -> dict[str, str]:
     """Return all that the program is told: nothing of this process's settings, terminal or credentials."""
-    home = {name: os.environ[name] for name in ("PYTHONPATH", "PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    home = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     signing = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     told = {"TABLETURN_ENDPOINT_URL": endpoint_url, "SECRETS_PREFIX": prefix}
     return {**home, **signing, **QUICK, **told}
