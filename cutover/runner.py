@@ -105,7 +105,8 @@ class Director:
             told = [asdict(gate) for gate in refusals]
             why = "; ".join(f"{gate.name}: {gate.value}, wanted {gate.limit}" for gate in refusals)
             await self._ledger.history.add("refused", what=request.kind, gates=told)
-            await self._ledger.requests.answer(request, done=False, why=f"refused by its gates, nothing was changed: {why}", gates=told)
+            why = f"refused by its gates, nothing was changed: {why}"
+            await self._ledger.requests.answer(request, done=False, why=why, gates=told)
             self._ports.switch.bell.ring()
             return
         try:
