@@ -59,5 +59,8 @@ class Stamp:
 
 def is_tombstone(item: Item) -> bool:
     """Tell whether the item is one of our tombstones (protocol §3)."""
+    fields = item.get(STAMP, {}).get("M")
+    if not isinstance(fields, dict) or "dead" not in fields:
+        return False  # told without reading the whole stamp: nearly every item ends here
     stamp = Stamp.of(item)
     return stamp is not None and stamp.dead and stamp.fits(item)

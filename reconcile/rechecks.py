@@ -25,7 +25,7 @@ _NO_KEY = TargetKey("", "")
 class Patience:
     """How often suspects are looked at again before they count, and the seconds between the looks."""
 
-    rounds: int = 6
+    rounds: int = 12
     pause: float = 0.5
 
 

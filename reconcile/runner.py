@@ -27,6 +27,9 @@ _SCHEDULED = frozenset({Phase.VERIFY, Phase.READY, Phase.ROLLED_BACK, Phase.BAKE
 _POLL = 0.5
 """Seconds between looks at requests and phase; the bell shortens them."""
 
+_ITEMS_A_BREATH = 32
+"""Items compared before the other engines get their turn: else the stream falls behind meanwhile."""
+
 _EXAMPLES = 20
 """Mismatches shown in the evidence; the counts are exact."""
 
@@ -122,8 +125,10 @@ class Comparison:
                 for segment, start in starts.items()
             ]
             pages = await asyncio.gather(*(self._ports.database.scan_page(request) for request in requests))
-            for item in table.without_marks(item for page in pages for item in page.items):
+            for number, item in enumerate(table.without_marks(item for page in pages for item in page.items)):
                 yield item
+                if number % _ITEMS_A_BREATH == 0:
+                    await asyncio.sleep(0)
             starts = {
                 request.segment: page.last_key
                 for request, page in zip(requests, pages, strict=True)

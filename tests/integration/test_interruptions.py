@@ -36,7 +36,7 @@ async def lead_again(world: World, crew: Crew) -> Crew:
 
 @pytest.mark.parametrize("answered", [False, True])
 async def test_crash_between_apply_and_checkpoint(venue: Venue, *, answered: bool) -> None:
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     crew = await world.lead()
     await world.put("users", ADA, BOB)
     await crew.enter(Phase.BACKFILL)
@@ -54,7 +54,7 @@ async def test_crash_between_apply_and_checkpoint(venue: Venue, *, answered: boo
 
 @pytest.mark.parametrize("answered", [False, True])
 async def test_crash_between_listing_a_tombstone_and_putting_it(venue: Venue, *, answered: bool) -> None:
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     crew = await world.lead()
     await world.put("users", ADA)
     await crew.enter(Phase.BACKFILL)
@@ -74,7 +74,7 @@ async def test_crash_between_listing_a_tombstone_and_putting_it(venue: Venue, *,
 
 async def test_crash_of_the_copy_inside_a_page(venue: Venue) -> None:
     """At most the pages in flight are copied again."""
-    world = await venue.world("order-desk")
+    world = await venue.world("order-desk", "orders")
     crew = await world.lead(tempo=world.one_item_a_page())
     await world.put("orders", *(order(each, customer=f"c{each}") for each in range(9)))
     await crew.enter(Phase.BACKFILL)
@@ -99,7 +99,7 @@ async def copied_items(world: World) -> int:
 @pytest.mark.looptime
 async def test_lost_answers_are_recognised_everywhere(twin: Venue) -> None:
     """Each kind of write takes place once although its answer is lost; followers go on after a restart."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     crew = await world.lead()
     await world.put("users", ADA, BOB)
     await crew.enter(Phase.BACKFILL)
@@ -136,7 +136,7 @@ async def never() -> bool:
 
 
 async def test_an_iterator_that_expires_is_opened_anew(venue: Venue) -> None:
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     crew = await world.lead()
     await world.put("users", *many(20))
     await crew.enter(Phase.BACKFILL)
@@ -153,7 +153,7 @@ async def test_an_iterator_that_expires_is_opened_anew(venue: Venue) -> None:
 @pytest.mark.looptime
 async def test_iterators_that_really_expire(twin: Venue) -> None:
     """The followers look at the tip every 16 minutes; each time their iterator is a minute too old."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     crew = await world.lead(tempo=world.at_pace(Pace(tip=960.0)))
     await crew.enter(Phase.BACKFILL)
     await crew.copy()
@@ -170,7 +170,7 @@ async def test_iterators_that_really_expire(twin: Venue) -> None:
 @pytest.mark.parametrize("seed", range(4))
 async def test_shards_split_and_roll_while_changes_go_on(twin: Venue, seed: int) -> None:
     """Parents before children: the last image of each item stands at the end, whatever shard told of it."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     crew = await world.lead()
     await crew.enter(Phase.BACKFILL)
     await crew.copy()
@@ -210,7 +210,7 @@ async def trimmed_away(world: World, source: str) -> None:
 
 @pytest.mark.looptime
 async def test_a_shard_that_vanished_unread_is_a_gap(twin: Venue) -> None:
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     crew = await world.lead()
     async with crew.following():
         await world.caught_up()
@@ -224,7 +224,7 @@ async def test_a_shard_that_vanished_unread_is_a_gap(twin: Venue) -> None:
 
 @pytest.mark.looptime
 async def test_records_trimmed_after_scanning_began_are_a_gap(twin: Venue) -> None:
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     crew = await world.lead()
     async with crew.following():
         await world.caught_up()
@@ -239,7 +239,7 @@ async def test_records_trimmed_after_scanning_began_are_a_gap(twin: Venue) -> No
 @pytest.mark.looptime
 async def test_records_trimmed_during_capture_are_no_gap(twin: Venue) -> None:
     """Nothing was scanned yet: the copy reads what the stream has lost."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     crew = await world.lead()
     await world.put("users", *many(9))
     async with crew.following():
@@ -259,7 +259,7 @@ async def test_records_trimmed_during_capture_are_no_gap(twin: Venue) -> None:
 @pytest.mark.looptime
 async def test_shards_that_vanish_during_capture_are_no_gap(twin: Venue) -> None:
     """Something was read before: it was not applied, or the copy could not bring what was lost since."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     crew = await world.lead()
     await world.put("users", *many(9), BOB)
     async with crew.following():
@@ -281,7 +281,7 @@ async def test_shards_that_vanish_during_capture_are_no_gap(twin: Venue) -> None
 @pytest.mark.looptime
 async def test_a_parent_that_came_and_went_unseen_is_a_gap(twin: Venue) -> None:
     """Its grandparent was read to its end and its child stands: what it held was never applied."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     crew = await world.lead()
     await crew.enter(Phase.BACKFILL)
     await crew.copy()
@@ -308,7 +308,7 @@ async def test_a_parent_that_came_and_went_unseen_is_a_gap(twin: Venue) -> None:
 
 
 async def test_a_stream_switched_off_and_on_again_is_fatal(venue: Venue) -> None:
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     crew = await world.lead()
     await crew.enter(Phase.BACKFILL)
     async with crew.following():
@@ -325,7 +325,7 @@ async def test_a_stream_switched_off_and_on_again_is_fatal(venue: Venue) -> None
 @pytest.mark.looptime
 async def test_told_to_stop_at_a_pending_mark_nothing_behind_it_counts_as_applied(twin: Venue) -> None:
     """The shard is closed and the page is its last one: what stands behind the mark must not be skipped."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     crew = await world.lead()
     await world.put("users", *many(30))
     await crew.enter(Phase.BACKFILL)

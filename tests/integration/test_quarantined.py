@@ -42,7 +42,7 @@ async def reasons(world: World) -> dict[str, Reason]:
 @pytest.mark.parametrize("folded", [True, False])
 async def test_an_item_that_fails_and_is_mended_leaves_none_of_its_former_keys(venue: Venue, *, folded: bool) -> None:
     """Good at o, good at p, bad, mended at s: what stands meanwhile are the keys of o or p, and they all go (V8)."""
-    world = await venue.world("order-desk")
+    world = await venue.world("order-desk", "orders")
     crew = await world.lead()
     await world.put("orders", order(1, status="o"))
     await crew.enter(Phase.BACKFILL)
@@ -65,7 +65,7 @@ async def test_an_item_that_fails_and_is_mended_leaves_none_of_its_former_keys(v
 
 
 async def test_a_bad_item_that_is_deleted_takes_its_former_keys_along(venue: Venue) -> None:
-    world = await venue.world("order-desk")
+    world = await venue.world("order-desk", "orders")
     crew = await world.lead()
     await world.put("orders", order(1, status="o"))
     await crew.enter(Phase.BACKFILL)
@@ -81,7 +81,7 @@ async def test_a_bad_item_that_is_deleted_takes_its_former_keys_along(venue: Ven
 
 
 async def test_a_bad_item_met_by_the_copy_is_cleared_by_its_mend(venue: Venue) -> None:
-    world = await venue.world("order-desk")
+    world = await venue.world("order-desk", "orders")
     crew = await world.lead()
     await world.put("orders", bulky(1), order(2))
     await crew.enter(Phase.BACKFILL)
@@ -97,7 +97,7 @@ async def test_a_bad_item_met_by_the_copy_is_cleared_by_its_mend(venue: Venue) -
 
 async def test_a_mend_applied_before_the_copy_met_the_bad_image_leaves_no_entry(venue: Venue) -> None:
     """The page was read before the mend, and is written after the stream has brought it: nothing is wrong any more."""
-    world = await venue.world("order-desk")
+    world = await venue.world("order-desk", "orders")
     crew = await world.lead()
     await world.put("orders", bulky(1))
     await crew.enter(Phase.BACKFILL)
@@ -116,7 +116,7 @@ async def test_a_mend_applied_before_the_copy_met_the_bad_image_leaves_no_entry(
 
 @pytest.mark.parametrize("by_copy", [True, False])
 async def test_a_foreign_item_is_never_overwritten_and_blocks_the_cutover(venue: Venue, *, by_copy: bool) -> None:
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     crew = await world.lead()
     strange: Item = {"PK": text("USER#ada"), "SK": text("METADATA"), "whose": text("not ours")}
     await world.put_target(strange)
@@ -132,7 +132,7 @@ async def test_a_foreign_item_is_never_overwritten_and_blocks_the_cutover(venue:
 
 @pytest.mark.parametrize("by_copy", [True, False])
 async def test_an_item_of_another_source_id_is_never_overwritten(venue: Venue, *, by_copy: bool) -> None:
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     crew = await world.lead()
     taken: Item = {"PK": text("USER#ada"), "SK": text("METADATA"), "whose": text("another's")}
     write = stamped(ADA_AT, taken, "users/someone-else", Version(1, 5))
@@ -157,7 +157,7 @@ async def met_by(world: World, crew: Crew, *, by_copy: bool) -> dict[str, Reason
 
 
 async def test_an_item_of_ours_that_somebody_changed_is_foreign(venue: Venue) -> None:
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     crew = await world.lead()
     await world.put("users", ADA)
     await crew.enter(Phase.BACKFILL)

@@ -31,7 +31,7 @@ async def copied(world: World, crew: Crew) -> None:
 
 
 async def test_two_updates_of_one_item_within_one_millisecond(venue: Venue) -> None:
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     crew = await world.lead()
     await world.put("users", ADA)
     await copied(world, crew)
@@ -46,7 +46,7 @@ async def test_two_updates_of_one_item_within_one_millisecond(venue: Venue) -> N
 @pytest.mark.parametrize("folded", [True, False])
 async def test_delete_and_recreate(venue: Venue, *, folded: bool) -> None:
     """In one batch or change by change: the last image stands, and no tombstone of the delete in between."""
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     crew = await world.lead()
     await world.put("users", ADA, BOB)
     await copied(world, crew)
@@ -72,7 +72,7 @@ async def recreate(world: World, crew: Crew | None = None) -> None:
 
 async def test_delete_between_scan_and_write_of_the_page(venue: Venue) -> None:
     """The page was read before the delete and is written after it was applied: the tombstone wins."""
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     crew = await world.lead()
     await world.put("users", ADA)
     await crew.enter(Phase.BACKFILL)
@@ -94,7 +94,7 @@ async def test_delete_between_scan_and_write_of_the_page(venue: Venue) -> None:
 
 
 async def test_delete_while_the_write_of_a_copied_item_is_on_its_way(venue: Venue) -> None:
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     crew = await world.lead()
     await world.put("users", ADA)
     await crew.enter(Phase.BACKFILL)
@@ -110,7 +110,7 @@ async def test_delete_while_the_write_of_a_copied_item_is_on_its_way(venue: Venu
 
 
 async def test_update_of_an_item_not_yet_copied(venue: Venue) -> None:
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     crew = await world.lead()
     await world.put("users", ADA)
     await crew.enter(Phase.BACKFILL)
@@ -126,7 +126,7 @@ async def test_update_of_an_item_not_yet_copied(venue: Venue) -> None:
 
 async def test_changes_older_than_the_scanned_image_end_with_it(venue: Venue) -> None:
     """The copy saw the last image; its changes, older ones first, come afterwards (protocol §4.3)."""
-    world = await venue.world("order-desk")
+    world = await venue.world("order-desk", "orders")
     crew = await world.lead()
     await world.put("orders", order(1, status="o"), order(1, status="p"), order(2))
     await world.delete("orders", order(2))
@@ -140,7 +140,7 @@ async def test_changes_older_than_the_scanned_image_end_with_it(venue: Venue) ->
 @pytest.mark.parametrize("page", [2, 3])
 async def test_key_moves_folded_and_delivered_again_with_other_borders(venue: Venue, page: int) -> None:
     """The intermediate key was never written in the first delivery; the second one writes it, and must bury it."""
-    world = await venue.world("order-desk")
+    world = await venue.world("order-desk", "orders")
     first = await world.lead()
     await world.put("orders", order(1, status="o"))
     await copied(world, first)
@@ -158,7 +158,7 @@ async def test_key_moves_folded_and_delivered_again_with_other_borders(venue: Ve
 
 
 async def test_a_key_that_goes_away_and_comes_back(venue: Venue) -> None:
-    world = await venue.world("order-desk")
+    world = await venue.world("order-desk", "orders")
     crew = await world.lead()
     await world.put("orders", order(1, status="o"))
     await copied(world, crew)
@@ -173,7 +173,7 @@ async def test_a_key_that_goes_away_and_comes_back(venue: Venue) -> None:
 
 async def test_an_audit_entry_that_loses_its_user(venue: Venue) -> None:
     """Its second item goes with the user; without one nothing is called undefined."""
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users", "audit")
     crew = await world.lead()
     await world.put("audit", audit("a1"), audit("a2", user=None))
     await copied(world, crew)
@@ -187,7 +187,7 @@ async def test_an_audit_entry_that_loses_its_user(venue: Venue) -> None:
 
 @pytest.mark.looptime
 async def test_a_deletion_by_time_to_live_is_followed(twin: Venue) -> None:
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users", "contractors")
     crew = await world.lead()
     now = twin.clock.wall_ms() // 1000
     await world.put("contractors", contractor("kim", ttl=now + 1), contractor("lee", ttl=now + 86_400))
@@ -202,7 +202,7 @@ async def test_a_deletion_by_time_to_live_is_followed(twin: Venue) -> None:
 @pytest.mark.looptime
 async def test_a_deletion_by_time_to_live_of_the_legacy_side_only_is_followed(twin: Venue) -> None:
     """DynamoDB takes up to days on either side: here the target's own deletion has not come yet."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "contractors")
     crew = await world.lead()
     now = twin.clock.wall_ms() // 1000
     await world.put("contractors", contractor("kim", ttl=now + 1))
@@ -220,7 +220,7 @@ async def test_a_deletion_by_time_to_live_is_followed_on_a_database_of_its_own()
     """DynamoDB Local sweeps one table after the other, so among many tables it would take minutes."""
     with run_local(heap_mb=128) as local:
         async with connect(endpoint_url=local.endpoint_url) as database:
-            world = await Venue.on(database, "ttl").world("order-desk")
+            world = await Venue.on(database, "ttl").world("order-desk", "orders")
             crew = await world.lead()
             now = world.venue.clock.wall_ms() // 1000
             await world.put("orders", order(1, deleteAfter=number(now + 1)), order(2, deleteAfter=number(now + 9999)))
@@ -237,7 +237,7 @@ async def only_the_second_order(world: World) -> bool:
 
 
 async def test_changes_delivered_again_change_nothing(venue: Venue) -> None:
-    world = await venue.world("order-desk")
+    world = await venue.world("order-desk", "orders")
     crew = await world.lead()
     await world.put("orders", order(1), order(2), order(3))
     await copied(world, crew)
@@ -256,7 +256,7 @@ async def test_changes_delivered_again_change_nothing(venue: Venue) -> None:
 
 async def test_everything_at_once_ends_as_the_source_stands(venue: Venue) -> None:
     """Page by page with writes between the pages, and the whole stream delivered afterwards."""
-    world = await venue.world("order-desk")
+    world = await venue.world("order-desk", "orders")
     crew = await world.lead(tempo=world.one_item_a_page())
     await world.put("orders", *(order(count, status="ops"[count % 3]) for count in range(6)))
     await crew.enter(Phase.BACKFILL)

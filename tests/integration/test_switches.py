@@ -109,7 +109,7 @@ async def test_over_and_back_and_over_again(venue: Venue) -> None:
 
 async def test_items_with_keys_that_move_go_over_and_back(venue: Venue) -> None:
     """The new application changes a status and leaves the derived item where it was: after the rollback it moves."""
-    world = await venue.world("order-desk")
+    world = await venue.world("order-desk", "orders")
     await world.put("orders", order(1, status="o"), order(2, status="p"))
     crew = await world.lead()
     async with crew.working():
@@ -129,9 +129,10 @@ async def test_items_with_keys_that_move_go_over_and_back(venue: Venue) -> None:
         assert {key.pk for key in await world.target()} == {"C#c1", "S#s", "S#o", "D#2026-11-23"}
 
 
-async def test_nothing_echoes_for_ever(venue: Venue) -> None:
+@pytest.mark.looptime
+async def test_nothing_echoes_for_ever(twin: Venue) -> None:
     """After each write and each switch the number of records stops growing."""
-    world = await venue.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     await world.put("users", ADA, BOB)
     crew = await world.lead()
     async with crew.working():
@@ -165,7 +166,7 @@ async def held_tail(world: World, crew: Crew) -> None:
 
 async def test_our_own_echoes_are_never_strays(venue: Venue) -> None:
     """The reverse writes A, B, nothing, A and A again before the tail sees the first of them (V6)."""
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     await world.put("users", ADA, BOB)
     crew = await world.lead()
     async with crew.working():
@@ -192,7 +193,7 @@ async def test_our_own_echoes_are_never_strays(venue: Venue) -> None:
 
 async def test_a_stray_blocks_rollback_and_completion(venue: Venue) -> None:
     """Somebody writes into a legacy table while the target serves."""
-    world = await venue.world("tyler-setup")
+    world = await venue.world("tyler-setup", "users")
     await world.put("users", ADA, BOB)
     crew = await world.lead()
     async with crew.working():
@@ -213,7 +214,7 @@ async def test_a_stray_blocks_rollback_and_completion(venue: Venue) -> None:
 @pytest.mark.looptime
 async def test_time_to_live_on_either_side_of_the_switch(twin: Venue) -> None:
     """Before it the source decides, after it the target; a deletion by TTL is never a stray."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users", "contractors")
     now = twin.clock.wall_ms() // 1000
     await world.put("contractors", *(contractor(name, ttl=now + 100) for name in ("kim", "lee", "max")))
     crew = await world.lead()
@@ -242,9 +243,10 @@ def at_contractor(item: Item, name: str) -> Item:
     return changed(item, PK=text(f"CONTRACTOR#{name}"), id=text(name))
 
 
-async def test_a_copy_that_carries_a_stamp_may_be_written_after_the_rollback(venue: Venue) -> None:
+@pytest.mark.looptime
+async def test_a_copy_that_carries_a_stamp_may_be_written_after_the_rollback(twin: Venue) -> None:
     """The application copied Ada to Bob's key: after the rollback Bob's next change adopts what stands there (V5)."""
-    world = await venue.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     await world.put("users", ADA, BOB)
     crew = await world.lead()
     async with crew.working():

@@ -44,7 +44,7 @@ async def silent(world: World) -> Crew:
 
 
 async def test_a_second_worker_is_refused_while_the_first_shows_life(twin: Venue) -> None:
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     first, second = await world.lead(), world.crew()
     async with first.following():
         with pytest.raises(RefusedError, match="another worker leads"):
@@ -55,7 +55,7 @@ async def test_a_second_worker_is_refused_while_the_first_shows_life(twin: Venue
 
 async def test_a_standby_takes_over_after_a_lease_time_of_silence_and_not_before(twin: Venue) -> None:
     """The lease lasts 10 s; the standby looks every 10/6 s, so it leads at the first look after 10 s of silence."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     first = await silent(world)
     began = now()
     second = await world.lead(wait=True)
@@ -65,7 +65,7 @@ async def test_a_standby_takes_over_after_a_lease_time_of_silence_and_not_before
 
 
 async def test_a_standby_waits_as_long_as_the_leader_renews(twin: Venue) -> None:
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     first, second = await world.lead(), world.crew()
     async with first.following():
         waiting = asyncio.create_task(second.lead(wait=True))
@@ -78,7 +78,7 @@ async def test_a_standby_waits_as_long_as_the_leader_renews(twin: Venue) -> None
 
 async def test_a_leader_that_cannot_renew_stops_writing_before_another_may_lead(twin: Venue) -> None:
     """Every write of the one ends before the first write of the other begins."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     first = await world.lead()
     began = now()
     second = asyncio.create_task(world.lead(wait=True))
@@ -97,7 +97,7 @@ async def test_a_leader_that_cannot_renew_stops_writing_before_another_may_lead(
 
 async def test_a_fenced_worker_changes_nothing(twin: Venue) -> None:
     """Even one that believes in its lease (its clock stood still): its ledger writes meet a newer epoch."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     first = await world.lead()
     await first.enter(Phase.BACKFILL)
     await world.bury()
@@ -119,7 +119,7 @@ async def test_a_fenced_worker_changes_nothing(twin: Venue) -> None:
 
 
 async def test_a_worker_that_lost_its_lease_stops_by_itself(twin: Venue) -> None:
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     first = await world.lead()
     await world.put("users", ADA)
     with pytest.RaisesGroup(FencedError, flatten_subgroups=True):
@@ -134,7 +134,7 @@ async def test_a_worker_that_lost_its_lease_stops_by_itself(twin: Venue) -> None
 
 
 async def test_a_lease_given_back_is_taken_at_once_and_settled(twin: Venue) -> None:
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     first = await world.lead()
     async with first.following():
         await world.caught_up()
@@ -146,7 +146,7 @@ async def test_a_lease_given_back_is_taken_at_once_and_settled(twin: Venue) -> N
 
 
 async def test_a_release_with_a_write_in_doubt_is_not_clean(twin: Venue) -> None:
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     first = await world.lead()
     first.guard.doubt()
     await first.retire()
@@ -156,7 +156,7 @@ async def test_a_release_with_a_write_in_doubt_is_not_clean(twin: Venue) -> None
 
 async def test_after_an_unclean_takeover_nothing_is_settled_for_twice_the_lease_and_a_request(twin: Venue) -> None:
     """Until then no tombstone is purged, and no cutover may begin (protocol §3 c)."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     await world.put("users", ADA, BOB)
     first = await world.lead()
     async with first.working():
@@ -184,7 +184,7 @@ async def test_after_an_unclean_takeover_nothing_is_settled_for_twice_the_lease_
 
 
 async def test_a_worker_goes_on_where_the_one_before_it_stopped(twin: Venue) -> None:
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     await world.put("users", ADA)
     for _ in range(4):
         crew = await world.lead()
@@ -198,7 +198,7 @@ async def test_a_worker_goes_on_where_the_one_before_it_stopped(twin: Venue) -> 
 
 
 async def test_two_that_contend_for_a_free_lease_do_not_both_get_it(twin: Venue) -> None:
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     crews = [world.crew() for _ in range(5)]
     tries = await asyncio.gather(*(crew.lead() for crew in crews), return_exceptions=True)
     assert sum(isinstance(each, Crew) for each in tries) >= 1
@@ -208,7 +208,7 @@ async def test_two_that_contend_for_a_free_lease_do_not_both_get_it(twin: Venue)
 
 async def test_a_late_delete_of_a_fenced_worker_spares_what_the_next_one_wrote(twin: Venue) -> None:
     """A row that was deleted and written anew has the same revision: its fence tells it apart."""
-    world = await twin.world("tyler-setup")
+    world = await twin.world("tyler-setup", "users")
     first = await world.lead()
     entry = entry_of("users/ada")
     await first.ledger.quarantine.put(entry)
