@@ -41,9 +41,7 @@ class Settings(BaseModel):
     region: str | None = Field(None, description="AWS region; none: what the AWS profile says")
     dry_run: bool = Field(default=False, description="init: say what would be done, and do nothing")
     log_level: str = Field("info", pattern="(?i)^(debug|info|warning|warn|error)$", description="least level logged")
-    lease_seconds: float = Field(
-        10.0, gt=0, description="s: a standby takes over after it; 5 at least where busy"
-    )
+    lease_seconds: float = Field(10.0, gt=0, description="s: a standby takes over after it; 5 at least where busy")
     request_seconds: float = Field(3.0, gt=0, description="s: longest time-out of one write; fits into the lease")
     flag_staleness_seconds: float = Field(1.0, ge=0, description="s: how old an application's view of the flag may be")
     longest_request_seconds: float = Field(2.0, ge=0, description="s: the application's longest write request")

@@ -16,9 +16,7 @@ DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 def test_nothing_is_mocked(path: Path) -> None:
     """There is an in-memory twin and a real database instead."""
     breaches = [
-        (line, f"imports {name}")
-        for line, name in imports(path)
-        if f"{name}.".startswith(("mock.", "unittest.mock."))
+        (line, f"imports {name}") for line, name in imports(path) if f"{name}.".startswith(("mock.", "unittest.mock."))
     ]
     assert not breaches, told(path, breaches)
 

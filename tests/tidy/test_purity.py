@@ -26,9 +26,7 @@ DECIDING = [path for path in SOURCE if f"{module_name(path)}.".startswith(tuple(
 @each(DOMAIN)
 def test_the_domain_needs_the_standard_library_only(path: Path) -> None:
     allowed = {"domain", *sys.stdlib_module_names}
-    breaches = [
-        (line, f"imports {name}") for line, name in imports(path) if name.split(".")[0] not in allowed
-    ]
+    breaches = [(line, f"imports {name}") for line, name in imports(path) if name.split(".")[0] not in allowed]
     assert not breaches, told(path, breaches)
 
 

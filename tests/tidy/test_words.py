@@ -22,9 +22,7 @@ ELSEWHERE = re.compile(r"(?<![\w.])/(?:work|root)/|pypi[.]org|python[h]osted|npm
 @each(PYTHON)
 def test_identifiers_use_the_words_of_the_glossary(path: Path) -> None:
     with path.open("rb") as file:
-        names = [
-            (token.start[0], token.string) for token in tokenize.tokenize(file.readline) if token.type == 1
-        ]
+        names = [(token.start[0], token.string) for token in tokenize.tokenize(file.readline) if token.type == 1]
     breaches = [
         (line, f"{name}: say {ours}")
         for line, name in names
