@@ -99,6 +99,8 @@ class Director:
             request = await self._ledger.requests.take(request)
         except ConditionFailed:
             return  # withdrawn at the last moment
+        self._alive = float("-inf")  # the gates must know whether writes may still land *now*
+        await self._show_life()
         facts = await self._facts()
         refusals = [gate for gate in self._gates(request.kind, facts) if not gate.passes]
         if refusals:
