@@ -54,7 +54,10 @@ database's queue for as long, when the machine is busy.
 
 _POLL: Final = 1.0
 _BEAT: Final = 0.05
-_ATTEMPTS: Final = 4
+_ATTEMPTS: Final = 6
+_MOST_BLOCKED_S: Final = "4.8"
+"""What the demo promises: a switch that blocks writes for longer takes itself back, and is asked for again."""
+
 _PATIENCE: Final = 240.0
 
 
@@ -157,7 +160,7 @@ class Stage:
     async def _ask(self, kind: str, *, last: bool) -> dict[str, Any] | None:
         """Ask once; None when it was refused or taken back. Raises ProgramFailed, the ``last`` time for that, too."""
         try:
-            return await self.program.command(kind)
+            return await self.program.command(kind, "--max-blocked", _MOST_BLOCKED_S)
         except ProgramRefused as refusal:
             if last:
                 raise

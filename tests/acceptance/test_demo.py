@@ -54,6 +54,7 @@ def test_the_checks_looked_at_everything(demo: dict[str, Any]) -> None:
         assert check["token_hashes"] >= 20
     assert sum(check["writes"] for check in demo["checks"]) == demo["writes"]["acknowledged"] + demo["filled"]
     assert demo["checks"][2]["returned_attributes"] > 0
+    assert sum(check["expired"] for check in demo["checks"]) > 0, "nothing was deleted by its time to live"
     assert demo["writes"]["unexplained"] == 0
 
 
