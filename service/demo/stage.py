@@ -17,9 +17,9 @@ from typing import Any, Final
 from rich.console import Console
 
 from cutover.facts import gather
-from cutover.gates import Facts
+from cutover.gates import Facts, Gate, Limits
 from domain.errors import FatalError
-from domain.phases import Side
+from domain.phases import Phase, Side
 from dynamo.aws import AwsDatabase, connect
 from dynamo.local import endpoint_from_environment, run_local
 from ledger.book import Ledger, operator_ledger
@@ -30,12 +30,12 @@ from service.demo.flag import FlagReader, FlagTimes
 from service.demo.journal import Journal
 from service.demo.legacy_app import LegacyApp
 from service.demo.new_app import NewApp
-from service.demo.program import Program, ProgramRefused
+from service.demo.program import Program, ProgramFailed, ProgramRefused
 from service.demo.proof import Outcome, Switched
 from service.demo.traffic import Traffic
 from service.demo.writing import ONCE, Writer, WritingPorts
 from service.session import ledger_name
-from service.settings import Settings
+from service.settings import ENVIRONMENT, Settings
 from service.systemclock import SystemClock
 
 _SETTINGS: Final = {
@@ -44,6 +44,8 @@ _SETTINGS: Final = {
     "TABLETURN_FLAG_STALENESS_SECONDS": "0.25",
     "TABLETURN_LONGEST_REQUEST_SECONDS": "0.75",
     "TABLETURN_BAKE_SECONDS": "0",
+    "TABLETURN_MAX_BLOCKED_SECONDS": "30",  # for the gates alone: a comparison beside traffic takes far longer than one
+    # under the fence, above all on a busy machine; each switch is asked for with `_MOST_BLOCKED_S`
     "TABLETURN_RECONCILE_INTERVAL_SECONDS": "15",  # besides one at the beginning of each phase
     "TABLETURN_PORT": "0",
 }
@@ -58,7 +60,11 @@ _ATTEMPTS: Final = 6
 _MOST_BLOCKED_S: Final = "4.8"
 """What the demo promises: a switch that blocks writes for longer takes itself back, and is asked for again."""
 
+_TELL: Final = 15.0
 _PATIENCE: Final = 240.0
+
+
+Gates = Callable[[Facts, Limits], list[Gate]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,7 @@ class Stage:
     journal: Journal
     checker: Checker
     prefix: str
+    limits: Limits
     began: float
 
     @property
@@ -111,15 +118,18 @@ class Stage:
         application = LegacyApp(writer, random) if side is Side.SOURCE else NewApp(writer, random)
         return Traffic(writer, application.actions(), rate=self.options.rate, random=random)
 
-    async def until(self, what: str, closed: Callable[[Facts], list[str]]) -> None:
-        """Wait until no gate is ``closed``. Raises FatalError after a while, ProgramFailed when the worker ends."""
-        began, facts = time.monotonic(), await self._facts()
+    async def until(self, what: str, gates: Gates) -> None:
+        """Wait until every gate is open. Raises FatalError after a while, ProgramFailed when the worker ends."""
+        began, facts, told = time.monotonic(), await self._facts(), 1
         with self.console.status(what) as line:
-            while waits_for := closed(facts):
+            while waits_for := self._closed(gates, facts):
                 self.program.check_worker()
                 if time.monotonic() - began > _PATIENCE:
                     message = f"waited {_PATIENCE:.0f} s in vain: {what}; {'; '.join(waits_for)}"
                     raise FatalError(message, hint=self.program.log_tail())
+                if time.monotonic() - began > told * _TELL:
+                    self.say(f"{what}: {'; '.join(waits_for)}")
+                    told += 1
                 line.update(await self._progress(what, facts))
                 await asyncio.sleep(_POLL)
                 before, facts = facts, await self._facts()
@@ -127,18 +137,28 @@ class Stage:
                     self.say(f"{before.phase} → {facts.phase}")
         self.say(f"{what}: {await self._progress('done', facts)}")
 
-    async def switch(self, kind: str, what: str, closed: Callable[[Facts], list[str]]) -> None:
-        """Wait for the gates, then cut over or roll back; the program's own figures are kept.
+    async def switch(self, kind: str, what: str, gates: Gates) -> None:
+        """Cut over or roll back; the program's own figures are kept."""
+        answer = await self.ask(what, gates, kind, "--max-blocked", _MOST_BLOCKED_S)
+        self.outcome.switches.append(Switched(kind, answer["blocked_ms"], answer["steps"]))
+        self.say(f"{kind}: writes were blocked for {answer['blocked_ms'] / 1000:.2f} s")
 
-        Being refused is an outcome like any other, on a busy machine: everything is as it was, and one asks again.
+    async def ask(self, what: str, gates: Gates, *words: str) -> dict[str, Any]:
+        """Wait for the gates, then run a command; again when it was refused or taken back.
+
+        On a busy machine that is an outcome like any other: everything is as it was. Raises ProgramFailed.
         """
-        for left in reversed(range(_ATTEMPTS)):
-            await self.until(what, closed)
-            answer = await self._ask(kind, last=not left)
-            if answer is not None:
-                self.outcome.switches.append(Switched(kind, answer["blocked_ms"], answer["steps"]))
-                self.say(f"{kind}: writes were blocked for {answer['blocked_ms'] / 1000:.2f} s")
-                return
+        refused: ProgramRefused | None = None
+        for _ in range(_ATTEMPTS):
+            await self.until(what, gates)
+            try:
+                return await self.program.command(*words)
+            except ProgramRefused as refusal:
+                refused = refusal
+                self.outcome.refusals.append(refusal.message)
+                self.say(refusal.message)
+        message = f"`tableturn {words[0]}` was refused {_ATTEMPTS} times"
+        raise ProgramFailed(message, hint=self.program.log_tail()) from refused
 
     async def check(self, phase: str, *, follows: bool = True) -> None:
         """Hold the serving side, and the other one if it ``follows``, against the journal."""
@@ -157,16 +177,12 @@ class Stage:
             await asyncio.sleep(_BEAT)
             self.outcome.stall_ms = max(self.outcome.stall_ms, int((loop.time() - due) * 1000))
 
-    async def _ask(self, kind: str, *, last: bool) -> dict[str, Any] | None:
-        """Ask once; None when it was refused or taken back. Raises ProgramFailed, the ``last`` time for that, too."""
-        try:
-            return await self.program.command(kind, "--max-blocked", _MOST_BLOCKED_S)
-        except ProgramRefused as refusal:
-            if last:
-                raise
-            self.outcome.refusals.append(refusal.message)
-            self.say(refusal.message)
-            return None
+    def _closed(self, gates: Gates, facts: Facts) -> list[str]:
+        """Return the gates that do not pass; a comparison from before the phase is none."""
+        shut = [gate for gate in gates(facts, self.limits) if not gate.passes]
+        told = [f"{gate.name} is {gate.value}, wanted {gate.limit}" for gate in shut]
+        fresh = facts.phase is Phase.READY or facts.reconciled_ms(facts.serving) >= facts.since_ms
+        return told if fresh else [*told, "no comparison since the phase began"]
 
     async def _facts(self) -> Facts:
         return await gather(self.ledger, self.database, self.plan, SystemClock())
@@ -186,14 +202,26 @@ async def open_stage(options: Options, outcome: Outcome, console: Console) -> As
     began, prefix = time.monotonic(), f"demo-{Random().getrandbits(32):08x}"
     with _folder(options, outcome, console) as folder, _endpoint() as (endpoint, is_ours):
         environment = {**_SETTINGS, "TABLETURN_ENDPOINT_URL": endpoint, "SECRETS_PREFIX": prefix}
-        settings = Settings.model_validate({})  # defaults: the demo has its own
+        told = {name: environment[variable] for name, variable in ENVIRONMENT.items() if variable in environment}
+        settings = Settings.model_validate(told)
         plan = load_plan(settings.plan_path(), variables=environment)
         program, journal = Program(environment, folder), Journal(folder / "journal.jsonl")
         async with connect(endpoint_url=endpoint) as reads, connect(endpoint_url=endpoint, retry=ONCE) as once:
             ledger = operator_ledger(reads, ledger_name(settings, plan), SystemClock(), who="demo")
             checker, connections = Checker(reads, journal, prefix), Connections(reads, once)
             stage = Stage(
-                options, outcome, console, connections, plan, ledger, program, journal, checker, prefix, began
+                options=options,
+                outcome=outcome,
+                console=console,
+                connections=connections,
+                plan=plan,
+                ledger=ledger,
+                program=program,
+                journal=journal,
+                checker=checker,
+                prefix=prefix,
+                limits=settings.limits(),
+                began=began,
             )
             try:
                 yield stage

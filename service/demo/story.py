@@ -10,21 +10,19 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
 from random import Random
 from typing import Final
 
 from rich.console import Console
 
-from cutover.gates import Facts, Gate, Limits, completion_gates, cutover_gates, rollback_gates
+from cutover.gates import completion_gates, cutover_gates, rollback_gates
 from domain.errors import FatalError, TableturnError
-from domain.phases import Phase, Side
+from domain.phases import Side
 from service.demo.fill import set_scene, wake_streams
 from service.demo.proof import Outcome, show
 from service.demo.stage import Options, Stage, open_stage
 from service.supervisor import gravest
 
-_LIMITS: Final = Limits(bake_ms=0)
 _SPELL: Final = 8.0
 """Seconds of traffic after each switch, at least."""
 
@@ -87,36 +85,22 @@ async def _migrate(stage: Stage) -> None:
         stage.say(f"init: {step}")
     await wake_streams(stage.database, stage.prefix)
     await stage.program.start_worker()
-    await stage.until("copy and catch up", _closed(cutover_gates))
+    await stage.until("copy and catch up", cutover_gates)
     await stage.check("before the cutover")
-    await stage.switch("cutover", "ready", _closed(cutover_gates))
+    await stage.switch("cutover", "ready", cutover_gates)
     await stage.check("after the cutover")
     await asyncio.sleep(_SPELL)
-    await stage.switch("rollback", "reverse keeps up", _closed(rollback_gates))
+    await stage.switch("rollback", "reverse keeps up", rollback_gates)
     await stage.check("after the rollback", follows=False)
     await asyncio.sleep(_SPELL)
-    await stage.until("ready again", _closed(cutover_gates))
+    await stage.until("ready again", cutover_gates)
     await stage.check("before the second cutover")
-    await stage.switch("cutover", "ready", _closed(cutover_gates))
+    await stage.switch("cutover", "ready", cutover_gates)
     await stage.check("after the second cutover")
     await asyncio.sleep(_SPELL)
-    await stage.until("bake", _closed(completion_gates))
-    await stage.program.command("complete", "--reason", "the demo is over")
+    await stage.ask("bake", completion_gates, "complete", "--reason", "the demo is over")
     stage.outcome.worker_exit = await stage.program.stop_worker()
     stage.say(f"complete; the worker ended with code {stage.outcome.worker_exit}")
     if stage.outcome.worker_exit != 0:
         message = f"the worker did not end cleanly: code {stage.outcome.worker_exit}"
         raise FatalError(message, hint=stage.program.log_tail())
-
-
-def _closed(gates: Callable[[Facts, Limits], list[Gate]]) -> Callable[[Facts], list[str]]:
-    """Return what tells the gates that do not pass; a comparison from before the phase is none."""
-
-    def closed(facts: Facts) -> list[str]:
-        found = [
-            f"{gate.name} is {gate.value}, wanted {gate.limit}" for gate in gates(facts, _LIMITS) if not gate.passes
-        ]
-        fresh = facts.phase is Phase.READY or facts.reconciled_ms(facts.serving) >= facts.since_ms
-        return found if fresh else [*found, "no comparison since the phase began"]
-
-    return closed
