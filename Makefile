@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint simulate mutants bench lock clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with everything in it, as locked
 
@@ -37,6 +37,13 @@ demo: setup ## a whole migration on your machine, with live traffic
 
 test: lint ## lint, then every test
 	@$(BIN)/pytest
+
+SEEDS ?= 2000
+simulate: setup ## SEEDS=2000 whole migrations under chaos, in virtual time; replay: python -m tests.simulation --seed N --trace
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+mutants: setup ## show that the simulation catches every bug it should
+	@$(BIN)/python -m tests.simulation --mutants
 
 lint: setup ## style, types, layers
 	@$(BIN)/ruff check .

@@ -9,18 +9,13 @@ import uuid
 from collections.abc import Sequence
 from typing import Final
 
-import orjson
-
-from domain.errors import ThrottledError
 from domain.guards import UNGUARDED, WriteGuard
 from domain.items import Item
+from dynamo.batches import Answer, read_all
 from dynamo.calls import Calls, Document
 from dynamo.expressions import condition_parameters, key_condition_parameters
-from dynamo.failures import Unwritten
 from dynamo.ports import Action, Check, Delete, Page, Put, QueryRequest, ScanRequest
-from dynamo.retries import Subject
 
-_BATCH: Final = 100  # keys of one BatchGetItem
 _TOTAL: Final = {"ReturnConsumedCapacity": "TOTAL"}
 
 
@@ -40,29 +35,14 @@ class AwsItems:
 
     async def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool = True) -> list[Item]:
         """Return the items that exist, in any order. Any number of keys; equal ones count once."""
-        found: list[Item] = []
-        distinct = _distinct(keys)
-        for start in range(0, len(distinct), _BATCH):
-            found += await self._batch(table, distinct[start : start + _BATCH], consistent=consistent)
-        return found
 
-    async def _batch(self, table: str, keys: list[Item], *, consistent: bool) -> list[Item]:
-        """Ask until every key was processed. No progress at all counts as throttling; some is the 16 MB limit."""
-        found: list[Item] = []
-        pending = keys
-
-        async def attempt() -> None:
-            nonlocal pending
+        async def once(pending: list[Item]) -> Answer:
             request = {table: {"Keys": pending, "ConsistentRead": consistent}}
             answer = await self._calls.once("BatchGetItem", {"RequestItems": request, **_TOTAL})
-            found.extend(answer.get("Responses", {}).get(table, ()))
-            asked, pending = pending, answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-            if pending:
-                kind = Unwritten if len(pending) < len(asked) else ThrottledError
-                raise kind(f"BatchGetItem on {table}: {len(pending)} of {len(asked)} keys unprocessed")
+            left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+            return list(answer.get("Responses", {}).get(table, ())), left
 
-        await self._calls.retrier.run(attempt, Subject("BatchGetItem", table))
-        return found
+        return await read_all(self._calls.retrier, table, keys, once)
 
     async def scan_page(self, request: ScanRequest) -> Page:
         """Return one page of a scan."""
@@ -123,7 +103,3 @@ def _paging(limit: int | None, start: Item | None) -> Document:
 def _page(answer: Document) -> Page:
     units = answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
     return Page(tuple(answer["Items"]), answer.get("LastEvaluatedKey"), f"{units:g}")
-
-
-def _distinct(keys: Sequence[Item]) -> list[Item]:
-    return list({orjson.dumps(key, option=orjson.OPT_SORT_KEYS): key for key in keys}.values())

@@ -20,6 +20,7 @@ from dynamo.memory_tables import MemoryTables
 from dynamo.observer import NO_OBSERVER, Observer
 from dynamo.retries import Retrier, RetryPolicy
 from dynamo.weather import FAIR_WEATHER, Weather
+from dynamo.witness import Witness
 
 DEFAULT_RETRY: Final = RetryPolicy()
 
@@ -42,6 +43,15 @@ class MemoryDatabase(MemoryTables, MemoryItems, MemoryStreams):
         """``shards`` is how many a new stream opens; ``random`` draws the jitter of retries (a fixed seed if None)."""
         retrier = Retrier(retry, random=random or Random(0), observer=observer)
         super().__init__(MemoryServer(Ticker(clock), weather, retrier, shards))
+
+    def show_to(self, witness: Witness) -> None:
+        """Let a witness see every effect from now on."""
+        self._server.witness = witness
+
+    def open_shards(self, table: str) -> list[str]:
+        """Return the ids of the open shards of the table's stream; none when it is off."""
+        log = self._server.table(table).log
+        return [] if log is None else [shard.shard_id for shard in log.listed() if shard.last_sequence is None]
 
     def split_shard(self, table: str, shard_id: str) -> tuple[str, ...]:
         """Close a shard of the table's stream and open two children; return their ids."""

@@ -7,13 +7,13 @@ does not, for its first attempt is remembered as AWS remembers its token. Next: 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final
 
 from domain.errors import ConditionFailed, FatalError
 from domain.guards import UNGUARDED, WriteGuard
 from domain.items import Item
 from dynamo import memory_pages
+from dynamo.batches import Answer, read_all
 from dynamo.conditions import Condition
 from dynamo.evaluation import holds
 from dynamo.item_rules import copied
@@ -22,7 +22,6 @@ from dynamo.memory_store import Place, Stored, StoredTable
 from dynamo.ports import Action, Check, Delete, Page, Put, QueryRequest, ScanRequest
 from dynamo.retries import Subject
 
-_BATCH: Final = 100
 _MOST_ACTIONS: Final = 100
 _LARGEST_TRANSACTION: Final = 4 * 1024 * 1024
 
@@ -60,12 +59,11 @@ class MemoryItems:
     async def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool = True) -> list[Item]:
         """Return the items that exist, in any order. Any number of keys; equal ones count once."""
         del consistent
-        subject = Subject("BatchGetItem", table)
-        found: list[Item] = []
-        for start in range(0, len(keys), _BATCH):
-            work = partial(self._get_all, table, keys[start : start + _BATCH])
-            found += await self._server.ask(subject, work)
-        return list({self._server.table(table).place_in(item): item for item in found}.values())
+
+        async def once(pending: list[Item]) -> Answer:
+            return await self._server.serve(Subject("BatchGetItem", table), lambda: self._get_some(table, pending))
+
+        return await read_all(self._server.retrier, table, keys, once)
 
     async def scan_page(self, request: ScanRequest) -> Page:
         """Return one page of a scan."""
@@ -102,9 +100,10 @@ class MemoryItems:
         found = table.at(table.asked_for(key))
         return None if found is None else copied(found)
 
-    def _get_all(self, name: str, keys: Sequence[Item]) -> list[Item]:
-        found = (self._get(name, key) for key in keys)
-        return [item for item in found if item is not None]
+    def _get_some(self, name: str, keys: list[Item]) -> Answer:
+        processed = self._server.weather.processed(len(keys))
+        found = (self._get(name, key) for key in keys[:processed])
+        return [item for item in found if item is not None], keys[processed:]
 
     def _transact(self, actions: Sequence[Action]) -> None:
         if not 1 <= len(actions) <= _MOST_ACTIONS:

@@ -98,8 +98,8 @@ class StreamLog:
             raise GapError(f"{self.arn}: no shard {shard_id}", hint="run `tableturn recapture`")
         return found
 
-    def append(self, images: Images, *, hash_code: int) -> None:
-        """Write a record, with the images the view type says, to the open shard that takes this hash."""
+    def append(self, images: Images, *, hash_code: int) -> tuple[str, int]:
+        """Write a record, with the images the view type says, to the open shard that takes this hash; return where."""
         shard = next(each for each in self._open_shards() if each.low <= hash_code < each.high)
         old_kept = self.view in {ViewType.OLD_IMAGE, ViewType.NEW_AND_OLD_IMAGES}
         new_kept = self.view in {ViewType.NEW_IMAGE, ViewType.NEW_AND_OLD_IMAGES}
@@ -112,6 +112,7 @@ class StreamLog:
             by_ttl=images.by_ttl,
         )
         shard.records.append(change)
+        return shard.shard_id, change.sequence
 
     def roll(self, shard_id: str, *, children: int = 1) -> tuple[str, ...]:
         """Close an open shard and open its children (2: a split). Raises ValueError when it is closed already."""

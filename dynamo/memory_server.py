@@ -16,6 +16,7 @@ from dynamo.memory_log import StreamLog, Ticker
 from dynamo.memory_store import StoredTable
 from dynamo.retries import Retrier, Subject
 from dynamo.weather import Weather
+from dynamo.witness import NO_WITNESS, Effect, Witness
 
 Answer = TypeVar("Answer")
 
@@ -28,20 +29,25 @@ class MemoryServer:
     weather: Weather
     retrier: Retrier
     shards: int
+    witness: Witness = NO_WITNESS
     tables: dict[str, StoredTable] = field(default_factory=dict)
     streams: dict[str, StreamLog] = field(default_factory=dict)
     _in_flight: set["asyncio.Task[object]"] = field(default_factory=set)
 
     async def ask(self, subject: Subject, work: Callable[[], Answer], *, guard: WriteGuard = UNGUARDED) -> Answer:
         """Do the work, which must be atomic (synchronous), as a request: retried, guarded, weathered."""
+        return await self.retrier.run(lambda: self.serve(subject, work), subject, guard=guard)
 
-        async def attempt() -> Answer:
-            task = asyncio.get_running_loop().create_task(self._serve(subject, work))
-            self._in_flight.add(task)
-            task.add_done_callback(self._landed)
-            return await asyncio.shield(task)
+    async def serve(self, subject: Subject, work: Callable[[], Answer]) -> Answer:
+        """Do the work as one attempt; it goes on when nobody waits for it any more."""
+        task = asyncio.get_running_loop().create_task(self._serve(subject, work))
+        self._in_flight.add(task)
+        task.add_done_callback(self._landed)
+        return await asyncio.shield(task)
 
-        return await self.retrier.run(attempt, subject, guard=guard)
+    def saw(self, effect: Effect) -> None:
+        """Show an effect to whoever looks."""
+        self.witness.saw(effect)
 
     async def settle(self) -> None:
         """Wait until every request in flight has landed, those that nobody waits for included."""

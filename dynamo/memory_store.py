@@ -8,6 +8,7 @@ queries, `dynamo.memory_log` for the stream.
 import hashlib
 import json
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -16,6 +17,7 @@ from domain.items import AttributeValue, Item, canonical
 from domain.tables import TableDefinition
 from dynamo.item_rules import check_index_key, check_key, check_size, comparable, normalised
 from dynamo.memory_log import Images, StreamLog
+from dynamo.witness import Effect
 
 Place: TypeAlias = tuple[Any, ...]
 """Where an item lies in scan order: 64-bit hash of its hash key, that key's text, what its sort key sorts by."""
@@ -35,9 +37,10 @@ class Stored:
 class StoredTable:
     """State of one table."""
 
-    def __init__(self, definition: TableDefinition) -> None:
-        """Start empty; ``log`` is the enabled stream, if any."""
+    def __init__(self, definition: TableDefinition, tell: Callable[[Effect], None]) -> None:
+        """Start empty; ``log`` is the enabled stream, if any; every effect is told."""
         self.definition = definition
+        self._tell = tell
         self.log: StreamLog | None = None
         self.ttl_attribute = definition.ttl_attribute
         self._places: list[Place] = []
@@ -104,8 +107,7 @@ class StoredTable:
         if before is None:
             insort(self._places, stored.place)
         self._stored[stored.place] = stored
-        if before != stored.item and self.log is not None:  # normalised items are equal exactly when their dicts are
-            self.log.append(Images(self.key_of(stored.item), before, stored.item), hash_code=stored.place[0])
+        self._leave(Images(self.key_of(stored.item), before, stored.item), stored.place[0])
 
     def remove(self, place: Place, *, by_ttl: bool = False) -> None:
         """Remove what stands there; nothing there leaves no record."""
@@ -113,9 +115,13 @@ class StoredTable:
         if stored is None:
             return
         del self._places[bisect_left(self._places, place)]
-        if self.log is not None:
-            images = Images(self.key_of(stored.item), stored.item, None, by_ttl=by_ttl)
-            self.log.append(images, hash_code=place[0])
+        self._leave(Images(self.key_of(stored.item), stored.item, None, by_ttl=by_ttl), place[0])
+
+    def _leave(self, images: Images, hash_code: int) -> None:
+        """Leave a record, unless nothing changed, and tell; normalised items are equal exactly when their dicts are."""
+        changed = images.old != images.new
+        place = self.log.append(images, hash_code=hash_code) if changed and self.log is not None else None
+        self._tell(Effect(self.definition.name, images.keys, images.old, images.new, images.by_ttl, place))
 
 
 def hash_place(value: AttributeValue) -> Place:

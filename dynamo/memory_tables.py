@@ -61,7 +61,7 @@ class MemoryTables:
             raise AlreadyThere(f"table {definition.name} exists")
         if any(not index.key for index in definition.indexes) or not definition.key:
             raise FatalError(f"table {definition.name}: a key schema is empty")
-        self._server.tables[definition.name] = StoredTable(replace(definition, stream=None))
+        self._server.tables[definition.name] = StoredTable(replace(definition, stream=None), self._server.saw)
         if definition.stream is not None:
             self._switch_on(definition.name, definition.stream)
 

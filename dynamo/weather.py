@@ -22,6 +22,10 @@ class Weather(Protocol):
         """Return how many of the records ready to be read are shown by now (0: an empty page before the tip)."""
         ...
 
+    def processed(self, keys: int) -> int:
+        """Return how many keys of a batch are processed (0: none, which counts as throttling)."""
+        ...
+
 
 class FairWeather:
     """Nothing happens."""
@@ -35,6 +39,10 @@ class FairWeather:
     def shown(self, shard_id: str, available: int) -> int:  # noqa: ARG002 - the port's signature
         """Show all."""
         return available
+
+    def processed(self, keys: int) -> int:
+        """Process all."""
+        return keys
 
 
 FAIR_WEATHER = FairWeather()

@@ -21,7 +21,7 @@ STAMP_BYTES = 160
 
 def item_size(item: Item) -> int:
     """Return the bytes AWS counts for an item; raises DataError when it is nested too deeply."""
-    return sum(_text_bytes(name) + _value_size(value, 0) for name, value in item.items())
+    return sum(_text_bytes(name) + _value_size(value, 1) for name, value in item.items())
 
 
 def fits_key(written: str, *, hash_key: bool) -> bool:
@@ -50,6 +50,9 @@ def check_size(item: Item, *, room: int, what: Callable[[], str]) -> None:
 
 
 def _value_size(value: AttributeValue, depth: int) -> int:
+    """Count a value; the attribute itself is level 1."""
+    if depth > NESTING:
+        raise DataError(f"an attribute is nested deeper than {NESTING} levels", hint="flatten it in the application")
     ((kind, content),) = value.items()
     if kind == "S":
         return _text_bytes(content)
@@ -59,16 +62,14 @@ def _value_size(value: AttributeValue, depth: int) -> int:
         return _binary_bytes(content)
     if kind in {"NULL", "BOOL"}:
         return 1
-    return _container_size(kind, content, depth + 1)
+    return _container_size(kind, content, depth)
 
 
 def _container_size(kind: str, content: Any, depth: int) -> int:  # noqa: ANN401 - wire content differs by kind
-    if depth > NESTING:
-        raise DataError(f"an attribute is nested deeper than {NESTING} levels", hint="flatten it in the application")
     if kind == "M":
-        return 3 + sum(_text_bytes(name) + 1 + _value_size(each, depth) for name, each in content.items())
+        return 3 + sum(_text_bytes(name) + 1 + _value_size(each, depth + 1) for name, each in content.items())
     if kind == "L":
-        return 3 + sum(1 + _value_size(each, depth) for each in content)
+        return 3 + sum(1 + _value_size(each, depth + 1) for each in content)
     count = {"SS": _text_bytes, "NS": _number_bytes}.get(kind, _binary_bytes)
     return sum(count(each) for each in content)
 

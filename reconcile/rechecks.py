@@ -13,8 +13,8 @@ from dynamo.ports import Items
 from mapping.plan import Plan
 from reconcile.comparison import Kind, Mismatch, is_expired, judge
 
-_READS_AT_ONCE = 32
-"""Suspects read side by side."""
+_READ_AT_ONCE = 100
+"""Suspects read together: a flood of them stays a stream of batches."""
 
 
 _NO_KEY = TargetKey("", "")
@@ -73,32 +73,34 @@ class Rechecker:
         return verdict
 
     async def _read_all(self, suspects: Mapping[str, Collection[TargetKey]]) -> list[Pair]:
-        limit = asyncio.Semaphore(_READS_AT_ONCE)
+        ids, pairs = sorted(suspects), []
+        for start in range(0, len(ids), _READ_AT_ONCE):
+            pairs += await self.read(
+                {source_id: suspects[source_id] for source_id in ids[start : start + _READ_AT_ONCE]}
+            )
+        return pairs
 
-        async def bounded(source_id: str, keys: Collection[TargetKey]) -> Pair:
-            async with limit:
-                return await self.read(source_id, keys)
+    async def read(self, suspects: Mapping[str, Collection[TargetKey]]) -> list[Pair]:
+        """Read the target's items of some ids first and their source items second, all consistently (§7: repair).
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(bounded(source_id, keys)) for source_id, keys in suspects.items()]
-        return [task.result() for task in tasks]
-
-    async def read(self, source_id: str, suspected: Collection[TargetKey]) -> Pair:
-        """Read the target's items of an id first and its source item second, all consistently (protocol §7: repair).
-
-        The target is read at the keys suspected, the primary one, and all that the source item calls for.
+        The target is read at the keys suspected, the primary ones, and all that the source items call for.
         """
-        source, key = self._plan.source_key(source_id)
-        table = self._plan.sources[source].definition.name
-        primary = self._primary(source, key)
-        keys = {*suspected} if primary is None else {*suspected, primary}
-        while True:
-            standing = {target_key: await self._target(target_key) for target_key in sorted(keys)}
-            image = await self._items.get_item(table, key)
-            expected = self._expected(source, image)
-            if keys.issuperset(expected):
-                return Pair(source_id, source, image, standing, expected)
-            keys |= expected.keys()  # it calls for keys not read yet: those must be read before the source as well
+        keys = {source_id: {*suspected, *self._primary_of(source_id)} for source_id, suspected in suspects.items()}
+        pairs: list[Pair] = []
+        while keys:
+            standing = await self._standing({key for own in keys.values() for key in own})
+            images = await self._images(keys)
+            for source_id, own in list(keys.items()):
+                source, image = self._plan.source_key(source_id)[0], images.get(source_id)
+                expected = self._expected(source, image)
+                if own.issuperset(expected):
+                    pairs.append(
+                        Pair(source_id, source, image, {key: standing.get(key) for key in sorted(own)}, expected)
+                    )
+                    del keys[source_id]
+                else:  # it calls for keys not read yet: those must be read before the source as well
+                    own.update(expected)
+        return pairs
 
     def _judged(self, pair: Pair, serving: Side) -> list[Mismatch]:
         if serving is Side.TARGET:
@@ -153,5 +155,24 @@ class Rechecker:
             items = [pair.expected.get(each.key) or pair.standing.get(each.key) for each in mismatches]
         return all(is_expired(item, attribute, now_s) for item in items)
 
-    async def _target(self, key: TargetKey) -> Item | None:
-        return await self._items.get_item(self._plan.target.name, self._plan.key_item(key))
+    async def _standing(self, keys: Collection[TargetKey]) -> dict[TargetKey, Item]:
+        """Read what stands in the target at some keys."""
+        wanted = [self._plan.key_item(key) for key in sorted(keys)]
+        items = await self._items.batch_get(self._plan.target.name, wanted)
+        return {self._plan.target_key(item): item for item in items}
+
+    async def _images(self, source_ids: Collection[str]) -> dict[str, Item]:
+        """Read the source items of some ids, table by table."""
+        wanted: dict[str, list[Item]] = {}
+        for source_id in source_ids:
+            source, key = self._plan.source_key(source_id)
+            wanted.setdefault(source, []).append(key)
+        found: dict[str, Item] = {}
+        for source, keys in wanted.items():
+            items = await self._items.batch_get(self._plan.sources[source].definition.name, keys)
+            found |= {self._plan.source_id(source, item): item for item in items}
+        return found
+
+    def _primary_of(self, source_id: str) -> list[TargetKey]:
+        primary = self._primary(*self._plan.source_key(source_id))
+        return [] if primary is None else [primary]

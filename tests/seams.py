@@ -6,6 +6,7 @@ so what happens to one worker does not happen to another. A seam bites once, on 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -48,6 +49,9 @@ class Call:
         return all(text in written for text in texts)
 
 
+ASKED: ContextVar[Call | None] = ContextVar("asked", default=None)
+"""The call that a task makes: the twin's server half runs in its context, so its weather may ask what it carries."""
+
 Matches = Callable[[Call], bool]
 
 
@@ -74,6 +78,8 @@ class SeamedDatabase:
         self._inner = inner
         self._seams: list[Seam] = []
         self.crashed = False
+        self.awake = asyncio.Event()
+        self.awake.set()
         self.calls: list[Call] = []
 
     def hold(self, matches: Matches, *, answered: bool = False) -> Seam:
@@ -99,11 +105,13 @@ class SeamedDatabase:
     async def _through(self, call: Call, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         await self._meet(call, answered=False)
         self.calls.append(call)
+        ASKED.set(call)
         answer = await ask()
         await self._meet(call, answered=True)
         return answer
 
     async def _meet(self, call: Call, *, answered: bool) -> None:
+        await self.awake.wait()  # cleared: the process is stopped, it neither sends nor hears
         if self.crashed:
             raise Crashed
         seam = next((each for each in self._seams if each.answered is answered and each.matches(call)), None)

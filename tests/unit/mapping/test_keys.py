@@ -3,7 +3,7 @@
 import pytest
 
 from domain.errors import DataError, FatalError
-from domain.items import Item, TargetKey
+from domain.items import AttributeValue, Item, TargetKey
 from mapping.overlaps import overlap
 from mapping.templates import sealed_template
 from tests.strategies import DESK, TYLER
@@ -113,6 +113,16 @@ def test_an_item_nested_too_deeply_for_the_map_is_refused() -> None:
     assert TYLER.translate("users", {"id": {"S": "u"}, "deep": value}).items
     with pytest.raises(DataError, match="nested"):
         TYLER.translate("users", {"id": {"S": "u"}, "profile": value})
+
+
+def test_a_value_one_level_too_deep_for_the_database_is_refused() -> None:
+    """The attribute itself is level 1 of 32, as DynamoDB counts (tests/contract): 31 lists and what they hold."""
+    value: AttributeValue = {"S": "x"}
+    for _ in range(31):
+        value = {"L": [value]}
+    assert TYLER.translate("users", {"id": {"S": "u"}, "deep": value}).items
+    with pytest.raises(DataError, match="nested"):
+        TYLER.translate("users", {"id": {"S": "u"}, "deep": {"L": [value]}})
 
 
 @pytest.mark.parametrize(

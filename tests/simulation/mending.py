@@ -1,0 +1,100 @@
+"""Vandals and strays, and the operator who mends what they did: by repair, and by retrying what is quarantined."""
+
+import asyncio
+from dataclasses import dataclass, field
+from random import Random
+
+from domain.items import STAMP, Item, TargetKey, text
+from domain.phases import Side
+from domain.positions import Version
+from domain.stamps import Stamp
+from dynamo.ports import Delete, Put
+from ledger.findings import Lane
+from ledger.requests import RequestKind
+from tests.simulation.actors import ACTOR, Actor, Kind
+from tests.simulation.cast import Part
+from tests.simulation.truth import Truth
+from tests.world import World
+
+_LOOK = 8.0
+"""Virtual seconds between looks of the operator."""
+
+
+@dataclass(slots=True)
+class Mender:
+    """Somebody who writes where only we may, now and then (``vandal``), and the operator who comes after him."""
+
+    world: World
+    truth: Truth
+    random: Random
+    vandal: bool
+    _altered: list[TargetKey] = field(default_factory=list)
+    _hurt: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Tell whether nothing is left to be mended."""
+        return not self._altered and not self._hurt
+
+    async def run(self) -> None:
+        """Hurt and mend in turn."""
+        while True:
+            await asyncio.sleep(self.random.uniform(1, _LOOK))
+            if self._is_ours() and self.vandal and self.random.random() < 0.3:
+                await self._vandalise()
+            await asyncio.sleep(self.random.uniform(1, _LOOK))
+            if self._is_ours():
+                await self._mend()
+
+    def _is_ours(self) -> bool:
+        """Tell whether the target is ours to write and no switch is under way: only then is a vandal found in time."""
+        return self.truth.served == Side.SOURCE and not self.truth.step and self.truth.phase in {"VERIFY", "READY"}
+
+    async def _vandalise(self) -> None:
+        ACTOR.set(Actor(Kind.INTRUDER, "vandal"))
+        items = await self.world.scanned(self.world.plan.target.name)
+        standing = {self.world.plan.target_key(item): item for item in items if STAMP in item}
+        if not standing:
+            return
+        key = self.random.choice(sorted(standing))
+        item, self._hurt = standing[key], True
+        match self.random.randrange(3):
+            case 0:
+                await self.world.delete_target(item)
+            case 1:
+                self._altered.append(key)
+                await self.world.put_target({**item, "note": text("was here")})
+            case _:
+                self._altered.append(key)
+                await self.world.put_target(self._forged(item))
+
+    def _forged(self, item: Item) -> Item:
+        """Return an item that claims, with a stamp that fits, to be another's."""
+        source = next(iter(self.world.plan.sources))
+        return Stamp.fresh(item, f"{source}/somebody/1", Version(1, 1)).put_on({**item, "note": text("mine")})
+
+    async def _mend(self) -> None:
+        ACTOR.set(Actor(Kind.OPERATOR))
+        while self._altered:
+            await self.world.delete_target(self.world.plan.key_item(self._altered.pop()))
+        if self._hurt:
+            self._hurt = False
+            await self.world.ledger.requests.ask(RequestKind.VERIFY, repair=True)
+        for entry in await self.world.ledger.quarantine.everything():
+            if entry.lane is Lane.FORWARD:
+                facts = {"source": entry.source, "source_id": entry.source_id, "lane": entry.lane.value}
+                await self.world.ledger.requests.ask(RequestKind.RETRY, **facts)
+
+    async def stray(self, part: Part) -> None:
+        """Write the legacy table, whatever the flag says; half of the time by deleting."""
+        ACTOR.set(Actor(Kind.LEGACY, "stray"))
+        items = await self.world.scanned(self.world.table(part.source))
+        if not items:
+            return
+        item = self.random.choice(sorted(items, key=repr))
+        table = self.world.table(part.source)
+        if self.random.random() < 0.5:
+            await self.world.database.write(Put(table, {**item, "note": text("stray")}))
+        else:
+            key = self.world.plan.sources[part.source].definition.key_of(item)
+            await self.world.database.write(Delete(table, key))

@@ -1,0 +1,219 @@
+"""Seeded bugs: each takes one thing away that the protocol says is needed. The simulation must catch every one.
+
+A mutant is an edit of a product module's text, made while that module is imported, in a process of its own; a text that
+is no longer there is an error, so that no mutant quietly turns into none. `hunt` tries seeds until a law breaks.
+"""
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One text of a module, and what stands there instead."""
+
+    module: str
+    was: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A bug: its name, what it does, and the edits that make it."""
+
+    name: str
+    edits: tuple[Edit, ...]
+
+
+MUTANTS = [
+    Mutant(
+        "no condition on the put",
+        (Edit("apply.door", "Put(self._table, write.item, condition)", "Put(self._table, write.item)"),),
+    ),
+    Mutant(
+        "timestamp instead of position",
+        (Edit("sync.fold", "Version(epoch, last.sequence)", "Version(epoch, last.created_ms)"),),
+    ),
+    Mutant(
+        "no tombstone",
+        (Edit("sync.fold", "for key in sorted(former - items.keys()))", "for key in ())"),),
+    ),
+    Mutant(
+        "tombstone purged too early",
+        (
+            Edit("sync.purging", "if passed(stone, shards)]", "if shards]"),
+            Edit("sync.purging", "await self._ports.guard.quiet()", "pass"),
+        ),
+    ),
+    Mutant(
+        "checkpoint before apply",
+        (
+            Edit(
+                "sync.followers",
+                "        afterwards: list[Afterwards] = []\n",
+                "        afterwards: list[Afterwards] = []\n"
+                "        await self._save(replace(self.shard, checkpoint=batch[-1].sequence))\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "child before parent",
+        (Edit("sync.lineage", "return parent is None or parent.ended", "return True or parent.ended"),),
+    ),
+    Mutant(
+        "fold that forgets intermediate keys",
+        (Edit("sync.fold", "for change in changes:\n        former", "for change in changes[-1:]:\n        former"),),
+    ),
+    Mutant(
+        "unprocessed keys dropped",
+        (Edit("dynamo.batches", "asked, pending = pending, left", "asked, pending = pending, []"),),
+    ),
+    Mutant(
+        "backfill begun before capture",
+        (
+            Edit("tests.crew", "if phase is Phase.BACKFILL:", "if phase in {Phase.CAPTURE, Phase.BACKFILL}:"),
+            Edit("service.worker", "if phase is Phase.BACKFILL:", "if phase in {Phase.CAPTURE, Phase.BACKFILL}:"),
+        ),
+    ),
+    Mutant(
+        "recheck left out",
+        (Edit("reconcile.rechecks", "for attempt in range(patience.rounds):", "for attempt in range(0):"),),
+    ),
+    Mutant(
+        "origin decided by content instead of position",
+        (
+            Edit(
+                "sync.followers",
+                "        return any(span.holds(",
+                "        if self._stream.name == 'target':\n"
+                "            from domain.stamps import Stamp\n"
+                "            image = change.new or change.old or {}\n"
+                "            stamp = Stamp.of(image)\n"
+                "            return stamp is None or not stamp.fits(image)\n"
+                "        return any(span.holds(",
+            ),
+        ),
+    ),
+    Mutant(
+        "no mark on the target",
+        (
+            Edit(
+                "cutover.sequence",
+                "cuts |= await self._mark(opened, self._switch.open_marks)",
+                "cuts |= {stream.name: Cut() for stream in opened}\n"
+                "        for name, mark in self._switch.open_marks.items():\n"
+                "            await self._ledger.marks.announce(mark, name)",
+            ),
+        ),
+    ),
+    Mutant(
+        "forward applied during the bake",
+        (
+            Edit(
+                "sync.followers",
+                "        return any(span.holds(",
+                "        return self._stream.name != 'target' or any(span.holds(",
+            ),
+        ),
+    ),
+    Mutant(
+        "unfence without waiting for what may still land",
+        (
+            Edit(
+                "cutover.sequence",
+                "        await self._ports.guard.quiet()\n        self._ports.bell.ring()",
+                "        self._ports.bell.ring()",
+            ),
+        ),
+    ),
+    Mutant(
+        "repair that reads source before stamp",
+        (
+            Edit(
+                "reconcile.rechecks",
+                "            standing = await self._standing({key for own in keys.values() for key in own})\n"
+                "            images = await self._images(keys)\n",
+                "            images = await self._images(keys)\n"
+                "            standing = await self._standing({key for own in keys.values() for key in own})\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "drain without marks",
+        (
+            Edit(
+                "cutover.sequence",
+                "cuts = await self._mark(drained, self._switch.drain_marks)",
+                "cuts = {}\n"
+                "        for stream in drained:\n"
+                "            shards = await self._ledger.streams.shards(stream.name)\n"
+                "            await self._ledger.marks.announce(self._switch.drain_marks[stream.name], stream.name)\n"
+                "            cuts[stream.name] = Cut({name: shard.checkpoint or 0 for name, shard in shards.items()})",
+            ),
+        ),
+    ),
+    Mutant(
+        "fence not awaited",
+        (
+            Edit(
+                "cutover.sequence",
+                "        await asyncio.sleep(self._ports.settings.staleness + self._ports.settings.longest_request)\n",
+                "",
+            ),
+        ),
+    ),
+    Mutant(
+        "lease not checked on retry",
+        (
+            Edit("dynamo.retries", "        tries = 0\n        while True:", "        tries, first = 0, guard.begin()\n"
+                 "        while True:"),
+            Edit("dynamo.retries", "return await self._once(attempt, subject, guard)",
+                 "return await self._once(attempt, subject, guard, first)"),
+            Edit("dynamo.retries", "guard: WriteGuard) -> Answer:\n        permit = guard.begin()",
+                 "guard: WriteGuard, permit) -> Answer:"),
+        ),
+    ),
+]  # fmt: skip
+
+
+class _Mutating(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports the modules of a mutant from their changed text, everything else as ever."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._edits = {edit.module for edit in mutant.edits}
+        self._mutant = mutant
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        del path, target
+        return importlib.util.spec_from_loader(fullname, self) if fullname in self._edits else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        file = _ROOT / (module.__name__.replace(".", "/") + ".py")
+        text = file.read_text()
+        for edit in self._mutant.edits:
+            if edit.module == module.__name__:
+                if text.count(edit.was) != 1:
+                    message = f"{file.name} no longer has the one place that the mutant {self._mutant.name!r} changes"
+                    raise LookupError(message)
+                text = text.replace(edit.was, edit.now)
+        module.__file__ = str(file)
+        exec(compile(text, str(file), "exec"), module.__dict__)  # our own text, changed
+
+
+def become(mutant: Mutant) -> None:
+    """Make this process run the mutant from here on. Raises RuntimeError when a module of it was imported before."""
+    imported = [edit.module for edit in mutant.edits if edit.module in sys.modules]
+    if imported:
+        message = f"{imported[0]} was imported before it could be changed"
+        raise RuntimeError(message)
+    sys.meta_path.insert(0, _Mutating(mutant))
