@@ -16,9 +16,6 @@ from domain.phases import Phase, Side
 from dynamo.ports import Tables
 from ledger.requests import Request, RequestKind, RequestState
 
-_POLL = 1.0
-"""Seconds between rounds; the bell shortens them."""
-
 _HEARTBEAT = 5.0
 """Seconds between signs of life in the ledger."""
 
@@ -28,12 +25,13 @@ _ENDS = {RequestKind.COMPLETE: Phase.DONE, RequestKind.ABORT: Phase.ABORTED}
 
 @dataclass(frozen=True, slots=True)
 class DirectorPorts:
-    """What directing works with."""
+    """What directing works with; ``poll``: seconds between rounds, which the bell shortens."""
 
     switch: SwitchPorts
     tables: Tables
     limits: Limits
     stopping: asyncio.Event
+    poll: float = 1.0
 
 
 class Director:
@@ -58,7 +56,7 @@ class Director:
             for kind in (*_SIDES, *_ENDS):
                 for request in await self._ledger.requests.waiting(kind):
                     await self._carry_out(request)
-            await self._ports.switch.bell.wait(_POLL)
+            await self._ports.switch.bell.wait(self._ports.poll)
 
     async def _recover(self) -> None:
         """After a crash: a switch is taken back unless its unfence took place, and its asker is told which."""

@@ -24,9 +24,6 @@ from reconcile.rechecks import Patience, Rechecker, Verdict
 from reconcile.repairs import Repairer, RepairPorts
 
 _SCHEDULED = frozenset({Phase.VERIFY, Phase.READY, Phase.ROLLED_BACK, Phase.BAKE})
-_POLL = 0.5
-"""Seconds between looks at requests and phase; the bell shortens them."""
-
 _ITEMS_A_BREATH = 32
 """Items compared before the other engines get their turn: else the stream falls behind meanwhile."""
 
@@ -36,9 +33,13 @@ _EXAMPLES = 20
 
 @dataclass(frozen=True, slots=True)
 class CompareSettings:
-    """Seconds between scheduled generations, scan segments per table, and patience with suspects."""
+    """Seconds between scheduled generations, and between looks at requests and phase (the bell shortens them).
+
+    Scan segments per table; patience with suspects.
+    """
 
     interval: float = 60.0
+    poll: float = 0.5
     segments: int = 4
     patience: Patience = field(default_factory=Patience)
     fenced_patience: Patience = field(default_factory=lambda: Patience(rounds=2, pause=0.1))
@@ -168,7 +169,7 @@ class Reconciler:
                 if (scheduled is None or scheduled.done()) and self._is_due(phase):
                     self._last_phase = phase
                     scheduled = group.create_task(self._on_schedule(phase))
-                await self._bell.wait(_POLL)
+                await self._bell.wait(self._ports.settings.poll)
             if scheduled is not None:
                 scheduled.cancel()
 

@@ -56,6 +56,7 @@ class Tempo:
     switch: SwitchSettings = field(default_factory=SwitchSettings)
     compare: CompareSettings = field(default_factory=CompareSettings)
     copying: CopySettings = field(default_factory=lambda: CopySettings(least_segments=2))
+    poll: float = 1.0
     limits: Limits = field(default_factory=lambda: Limits(bake_ms=0))
 
 
@@ -235,7 +236,7 @@ class Crew:
             backfill=Backfill(CopyPorts(database, plan, door, ledger, bell, stopping, tempo.copying)),
             comparison=comparison,
             reconciler=Reconciler(comparison, compare, Wake(bell, stopping), repairs),
-            director=Director(DirectorPorts(switch, database, tempo.limits, stopping)),
+            director=Director(DirectorPorts(switch, database, tempo.limits, stopping, tempo.poll)),
             door=door,
             marker=marker,
             repairs=repairs,

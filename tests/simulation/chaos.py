@@ -49,7 +49,7 @@ class Chaos:
 
     async def _at_any_time(self, group: asyncio.TaskGroup) -> None:
         while not self.over:
-            await asyncio.sleep(self.random.expovariate(1 / 12))
+            await asyncio.sleep(self.random.expovariate(1 / 16))
             if not self.over:
                 await self._strike(
                     group,
@@ -66,6 +66,8 @@ class Chaos:
             where = self._was
             if where.endswith(":fence") and self.random.random() < 0.15:
                 self.storm.gust(self.random.uniform(1, 5))  # what is sent now may land when the other side serves
+            if where == "BACKFILL" and self.random.random() < 0.2:
+                await self._split(group)
             if self.random.random() >= (0.12 if ":" in where else 0.35):
                 continue
             deeds = [self._crash, self._pause, self._stop, self._gust, self._split, self._split, self._roll]
@@ -114,7 +116,7 @@ class Chaos:
         tables = [*self.truth.sources, self.world.plan.target.name]
         table = self.random.choice(tables)
         shards = self.world.twin.open_shards(table)
-        if not shards or (what == "split" and len(shards) >= 8):
+        if not shards or (what == "split" and len(shards) >= 6):
             return
         self._note(what)
         close(table, self.random.choice(shards))

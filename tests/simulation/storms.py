@@ -121,7 +121,8 @@ class Storm:
         return self.random.randrange(keys)
 
     async def _befall(self, actor: Actor, operation: str) -> None:
-        await self._sleep(actor, self.random.expovariate(1 / 0.01))
+        if self.random.random() < 0.5:
+            await self._sleep(actor, self.random.expovariate(1 / 0.02))
         if not self._blows(actor):
             return
         if self._strikes("throttled", self.rates.throttled):
