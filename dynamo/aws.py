@@ -21,7 +21,7 @@ from dynamo.aws_streams import AwsStreams
 from dynamo.aws_tables import AwsTables
 from dynamo.calls import Calls, Document
 from dynamo.observer import NO_OBSERVER, Observer
-from dynamo.retries import Retrier, RetryPolicy
+from dynamo.retries import Retrier, RetryPolicy, refuse_late
 from dynamo.wire_json import RawParserFactory, RawSerializer
 
 DEFAULT_RETRY: Final = RetryPolicy()
@@ -81,6 +81,7 @@ async def connect(
             ) from error
         for client in (tables, streams):
             _speak_raw(client)
+            client.meta.events.register("before-send", _in_time)
         retrier = Retrier(retry, random=random or Random(), observer=observer)
         calls = Calls(tables=tables, streams=streams, retrier=retrier, observer=observer)
         yield AwsDatabase(calls, emulator_allowed=endpoint_url is not None)
@@ -101,6 +102,11 @@ def _speak_raw(client: Any) -> None:
     if not hasattr(client, "_serializer"):
         raise FatalError("this botocore keeps its serializer elsewhere", hint="install the locked versions")
     client._serializer = RawSerializer()  # noqa: SLF001 - see above; held by a test against a real server
+
+
+def _in_time(**_event: object) -> None:
+    """Look at the clock once more when everything is signed and ready: see `retries.refuse_late`."""
+    refuse_late()
 
 
 def _is_loopback(endpoint_url: str) -> bool:

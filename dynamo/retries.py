@@ -1,22 +1,27 @@
 """The one retry loop, used by the AWS adapter and by the twin alike.
 
 What holds: the guard is asked before every attempt and told after it, whatever happens, cancellation included; no
-attempt outlives ``min(guard, policy)`` seconds on our side; only TransientErrors are tried again; an expired iterator
-never is. Source: AWS, "Error retries and exponential backoff"; full jitter: AWS Architecture Blog.
+attempt outlives ``min(guard, policy)`` seconds on our side, and none is sent after them, even by a process that was
+stopped in between (`refuse_late`); only TransientErrors are tried again; an expired iterator never is.
+Source: AWS, "Error retries and exponential backoff"; full jitter: AWS Architecture Blog.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
 
 from domain.errors import IteratorExpired, TableturnError, ThrottledError, TransientError
 from domain.guards import UNGUARDED, WriteGuard
-from dynamo.failures import is_answer
+from dynamo.failures import Unwritten, is_answer
 from dynamo.observer import NO_OBSERVER, Observer
 
 Answer = TypeVar("Answer")
+
+_SEND_BY: ContextVar[float] = ContextVar("send_by", default=float("inf"))
+"""Loop time after which the attempt under way in this task may not leave us any more."""
 
 _MOST_DOUBLINGS = 30  # beyond it the delay is at its maximum anyhow, and no float overflows
 
@@ -54,6 +59,16 @@ class Subject:
 
 def _loop_time() -> float:
     return asyncio.get_running_loop().time()
+
+
+def refuse_late() -> None:
+    """Refuse to send an attempt whose time is over; called as the last thing before its bytes leave (protocol §6).
+
+    A process may be stopped between permission and sending, for hours. When it goes on, what it was about to do is done
+    before any time-out strikes. Raises Unwritten.
+    """
+    if _loop_time() >= _SEND_BY.get():
+        raise Unwritten("held up beyond its time, and not sent")
 
 
 class Retrier:
@@ -108,6 +123,7 @@ class Retrier:
         allowed = min(permit.seconds, self.policy.attempt_timeout_s)
         began = self._now()
         answered = False
+        held = _SEND_BY.set(_loop_time() + allowed)
         try:
             async with asyncio.timeout(allowed):
                 answer = await attempt()
@@ -119,6 +135,7 @@ class Retrier:
             answered = is_answer(error)
             raise
         finally:
+            _SEND_BY.reset(held)
             guard.end(permit, answered=answered)
             self._observer.on_attempt(subject.operation, self._now() - began)
 
