@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint simulate mutants bench lock clean
+.PHONY: help setup demo test lint simulate mutants fuzz bench lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ simulate: setup ## SEEDS=2000 whole migrations under chaos, in virtual time; rep
 
 mutants: setup ## show that the simulation catches every bug it should
 	@$(BIN)/python -m tests.simulation --mutants
+
+FUZZ ?= 20000
+fuzz: setup ## FUZZ=20000 examples of every fuzz test, new ones each time; failing ones are kept in .hypothesis
+	@FUZZ_EXAMPLES=$(FUZZ) $(BIN)/pytest -q --timeout=0 --durations=0 tests/fuzz
 
 lint: setup ## style, types, layers
 	@$(BIN)/ruff check .

@@ -5,23 +5,27 @@ Invariants:
     * a row written under lease epoch N is never again written under a smaller one (protocol §6);
     * a write that was retried because its answer got lost is recognised as our own and counts as done.
 
-Fields are str, int, bool, None, lists and dicts of those; floats are refused (numbers keep their digits).
+Fields are str, int, bool, None, lists and dicts of those; floats are refused (numbers keep their digits). Every row
+is held against `ledger.shapes` as it is read: one that somebody changed by hand stops the process, by name.
 """
 
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from domain.errors import ConditionFailed, FencedError, TransientError
 from domain.guards import UNGUARDED, WriteGuard
 from domain.items import AttributeValue, Item
 from dynamo.conditions import Absent, AllOf, AnyOf, Condition, Equal, Less
 from dynamo.ports import Action, Delete, Items, Put, QueryRequest
+from ledger import shapes
 
 Fields: TypeAlias = dict[str, Any]
 
 _RESERVED = ("PK", "SK", "revision", "fence", "nonce")
+_WHOLE: Final = re.compile(r"-?[0-9]{1,38}")
 _ATTEMPTS = 20
 """Compare-and-set rounds before a contended row is reported; each lost round means that somebody else won one."""
 
@@ -49,9 +53,9 @@ class Rows:
         self._guard = guard
 
     async def get(self, partition: str, name: str) -> Row | None:
-        """Read one row, strongly consistent."""
+        """Read one row, strongly consistent. Raises FatalError for one that cannot be read."""
         item = await self._items.get_item(self.table, _key(partition, name))
-        return None if item is None else _row(item)
+        return None if item is None else self._row(item)
 
     async def all(self, partition: str, prefix: str = "", *, at_most: int | None = None) -> list[Row]:
         """Read the rows of a partition, strongly consistent, in the order of names; ``at_most`` so many."""
@@ -63,7 +67,7 @@ class Rows:
                 self.table, ("PK", partition), sort_prefix=sort, start=start, consistent=True, limit=at_most
             )
             page = await self._items.query_page(request)
-            found.extend(_row(item) for item in page.items)
+            found.extend(self._row(item) for item in page.items)
             start = page.last_key
             if start is None or (at_most is not None and len(found) >= at_most):
                 return found[:at_most]
@@ -83,7 +87,7 @@ class Rows:
             await self._items.write(action, guard=self._guard)
         except ConditionFailed as refusal:
             self._explain(refusal, mine=action.item)
-        return _row(action.item)
+        return self._row(action.item)
 
     async def update(self, partition: str, name: str, change: Callable[[Fields | None], Fields | None]) -> Row | None:
         """Read, change, compare-and-set until it holds. ``change`` returning None leaves the row as it is."""
@@ -97,7 +101,7 @@ class Rows:
                 return await self.put(partition, name, fields, revision=revision, standing_fence=fence)
             except ConditionFailed:
                 continue
-        message = f"ledger row {partition}/{name} is written by others all the time"
+        message = f"ledger row {shapes.shown(partition, name)} is written by others all the time"
         raise TransientError(message)
 
     def delete_action(self, row: Row) -> Delete:
@@ -129,20 +133,39 @@ class Rows:
         standing = refusal.standing
         if standing is not None and standing == mine:
             return
-        if self._fence and standing is not None and _row(standing).fence > self._fence:
+        if self._fence and standing is not None and self._row(standing).fence > self._fence:
             message = f"a worker with a newer lease wrote the ledger (ours: epoch {self._fence})"
             raise FencedError(message) from refusal
         raise refusal
+
+    def _row(self, item: Item) -> Row:
+        """Read a stored item; raises FatalError naming table, row and field when it is not as we write it."""
+        partition, name = (str(item[part].get("S", "")) for part in ("PK", "SK"))
+        address, nonce = shapes.shown(partition, name), item.get("nonce", {}).get("S")
+        try:
+            content = {field: _field(field, value) for field, value in item.items() if field not in ("PK", "SK")}
+        except _Unwritable as error:
+            raise shapes.unreadable(self.table, address, str(error), nonce=nonce) from None
+        fields = {field: value for field, value in content.items() if field not in _RESERVED}
+        wrong = shapes.OF_EVERY_ROW.misfit(content) or shapes.check(partition, name, fields)
+        if wrong is not None:
+            raise shapes.unreadable(self.table, address, wrong, nonce=nonce)
+        return Row(partition, name, fields, content["revision"], content["fence"], content["nonce"])
+
+
+class _Unwritable(ValueError):
+    """An attribute holds what `_wire` never writes; the text names it and never its value."""
 
 
 def _key(partition: str, name: str) -> Item:
     return {"PK": {"S": partition}, "SK": {"S": name}}
 
 
-def _row(item: Item) -> Row:
-    fields = {name: _plain(value) for name, value in item.items() if name not in _RESERVED}
-    revision, fence = (int(item.get(name, {"N": "0"})["N"]) for name in ("revision", "fence"))
-    return Row(item["PK"]["S"], item["SK"]["S"], fields, revision, fence, item["nonce"]["S"])
+def _field(name: str, value: AttributeValue) -> Any:  # noqa: ANN401 - whatever was put in
+    try:
+        return _plain(value)
+    except _Unwritable as error:
+        raise _Unwritable(f"{name} holds {error}") from None
 
 
 def _wire(value: object) -> AttributeValue:
@@ -165,10 +188,18 @@ def _wire(value: object) -> AttributeValue:
 
 def _plain(value: AttributeValue) -> Any:  # noqa: ANN401 - the inverse of `_wire`: whatever was put in
     ((kind, content),) = value.items()
-    if kind == "N":
-        return int(content)
-    if kind == "M":
-        return {name: _plain(each) for name, each in content.items()}
-    if kind == "L":
-        return [_plain(each) for each in content]
-    return None if kind == "NULL" else content
+    if kind == "N" and not _WHOLE.fullmatch(content):
+        raise _Unwritable("a number that is not whole")
+    if kind not in _KINDS:
+        raise _Unwritable(f"type {kind}, which no row has")
+    return _KINDS[kind](content)
+
+
+_KINDS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "S": lambda content: content,
+    "N": int,
+    "BOOL": lambda content: content,
+    "NULL": lambda _: None,
+    "M": lambda content: {name: _plain(each) for name, each in content.items()},
+    "L": lambda content: [_plain(each) for each in content],
+}

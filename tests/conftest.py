@@ -13,7 +13,7 @@ import pytest
 
 from dynamo.local import endpoint_from_environment, run_local
 
-MARKED_BY_FOLDER = {"contract", "simulation", "integration", "acceptance"}
+MARKED_BY_FOLDER = {"contract", "simulation", "integration", "acceptance", "fuzz"}
 
 EMULATOR_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "tableturn",
