@@ -11,6 +11,7 @@ from typing import Final
 
 from domain.guards import UNGUARDED, WriteGuard
 from domain.items import Item
+from dynamo import answers
 from dynamo.batches import Answer, read_all
 from dynamo.calls import Calls, Document
 from dynamo.expressions import condition_parameters, key_condition_parameters
@@ -29,9 +30,7 @@ class AwsItems:
     async def get_item(self, table: str, key: Item, *, consistent: bool = True) -> Item | None:
         """Return the item or None."""
         parameters = {"TableName": table, "Key": key, "ConsistentRead": consistent, **_TOTAL}
-        answer = await self._calls.call("GetItem", parameters)
-        item: Item | None = answer.get("Item")
-        return item
+        return answers.optional_item("GetItem", await self._calls.call("GetItem", parameters), "Item")
 
     async def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool = True) -> list[Item]:
         """Return the items that exist, in any order. Any number of keys; equal ones count once."""
@@ -39,8 +38,7 @@ class AwsItems:
         async def once(pending: list[Item]) -> Answer:
             request = {table: {"Keys": pending, "ConsistentRead": consistent}}
             answer = await self._calls.once("BatchGetItem", {"RequestItems": request, **_TOTAL})
-            left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-            return list(answer.get("Responses", {}).get(table, ())), left
+            return batch(answer, table)
 
         return await read_all(self._calls.retrier, table, keys, once)
 
@@ -53,7 +51,7 @@ class AwsItems:
         }
         if request.total_segments > 1:
             parameters |= {"Segment": request.segment, "TotalSegments": request.total_segments}
-        return _page(await self._calls.call("Scan", parameters))
+        return page("Scan", await self._calls.call("Scan", parameters))
 
     async def query_page(self, request: QueryRequest) -> Page:
         """Return one page of a query."""
@@ -66,7 +64,7 @@ class AwsItems:
         }
         if request.index is not None:
             parameters["IndexName"] = request.index
-        return _page(await self._calls.call("Query", parameters))
+        return page("Query", await self._calls.call("Query", parameters))
 
     async def write(self, action: Put | Delete, *, guard: WriteGuard = UNGUARDED) -> None:
         """Do one put or delete. Raises ConditionFailed with what stands there, DataError for an impossible item."""
@@ -100,6 +98,21 @@ def _paging(limit: int | None, start: Item | None) -> Document:
     return parameters
 
 
-def _page(answer: Document) -> Page:
-    units = answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
-    return Page(tuple(answer["Items"]), answer.get("LastEvaluatedKey"), f"{units:g}")
+def page(operation: str, answer: Document) -> Page:
+    """Return a page of items; all of them or none. Raises FatalError for what cannot be understood."""
+    if "Items" not in answer:
+        raise answers.strange(operation, "Items is missing")
+    items = tuple(answers.item(operation, each, "one of Items") for each in answers.listed(operation, answer, "Items"))
+    consumed = answers.mapping(operation, answer.get("ConsumedCapacity", {}), "ConsumedCapacity")
+    units = answers.amount(operation, consumed, "CapacityUnits")
+    return Page(items, answers.optional_item(operation, answer, "LastEvaluatedKey"), f"{units:g}")
+
+
+def batch(answer: Document, table: str) -> Answer:
+    """Return the items of a table, and the keys to ask for again. Raises FatalError likewise."""
+    found = answers.mapping("BatchGetItem", answer.get("Responses", {}), "Responses")
+    unread = answers.mapping("BatchGetItem", answer.get("UnprocessedKeys", {}), "UnprocessedKeys")
+    left = answers.mapping("BatchGetItem", unread.get(table, {}), "UnprocessedKeys")
+    items = [answers.item("BatchGetItem", each, "an item") for each in answers.listed("BatchGetItem", found, table)]
+    keys = [answers.item("BatchGetItem", each, "a key") for each in answers.listed("BatchGetItem", left, "Keys")]
+    return items, keys

@@ -23,6 +23,7 @@ from botocore.parsers import ResponseParserError
 
 from domain.errors import DataError, FatalError, TableturnError, TransientError
 from domain.guards import UNGUARDED, WriteGuard
+from dynamo import answers
 from dynamo.codes import WRITES, Failure, error_for
 from dynamo.failures import Unwritten
 from dynamo.observer import Kind, Observer
@@ -80,10 +81,12 @@ class Calls:
         return answer
 
     def _tell_consumed(self, operation: str, answer: Mapping[str, Any]) -> None:
-        consumed = answer.get("ConsumedCapacity") or ()
+        consumed = answer.get("ConsumedCapacity") or []
         kind: Kind = "write" if operation in WRITES else "read"
-        for each in [consumed] if isinstance(consumed, dict) else consumed:
-            self._observer.on_consumed(each.get("TableName", ""), kind, float(each.get("CapacityUnits", 0)))
+        for told in consumed if isinstance(consumed, list) else [consumed]:
+            each = answers.mapping(operation, told or {}, "ConsumedCapacity")
+            table = answers.optional_text(operation, each, "TableName") or ""
+            self._observer.on_consumed(table, kind, float(answers.amount(operation, each, "CapacityUnits")))
 
 
 def subject_of(operation: str, parameters: Mapping[str, Any]) -> Subject:
