@@ -21,6 +21,8 @@ from domain.errors import (
     ThrottledError,
     TransientError,
 )
+from domain.items import Item
+from dynamo.answers import optional_item
 from dynamo.failures import AlreadyThere, NotFound, NotOffered, Unwritten
 from dynamo.retries import Subject
 
@@ -188,12 +190,12 @@ class Failure:
 def error_for(failure: Failure) -> TableturnError:
     """Return the error to raise for a failed call; conditions carry the standing item."""
     reasons = failure.body.get("CancellationReasons")
-    if reasons:
-        return _cancelled(failure, reasons)
+    if isinstance(reasons, list) and reasons:
+        return _cancelled(failure, [each if isinstance(each, dict) else {} for each in reasons])
     meaning = _meaning(failure)
     text = f"{failure.subject}: {failure.message or 'no message'} [{failure.code}]"
     if meaning is ConditionFailed:
-        return ConditionFailed(text, standing=failure.body.get("Item"))
+        return ConditionFailed(text, standing=_standing(failure.body, failure))
     return meaning(text, hint=_hint(failure, meaning))
 
 
@@ -229,7 +231,7 @@ def _cancelled(failure: Failure, reasons: list[dict[str, Any]]) -> TableturnErro
     found = [
         (index, reason, _reason_failure(failure, reason))
         for index, reason in enumerate(reasons)
-        if reason.get("Code", "None") != "None"
+        if _said(reason, "Code") not in {"", "None"}
     ]
     ranked = sorted(found, key=lambda each: (_rank(_meaning(each[2])), each[0]))
     if not ranked:
@@ -238,12 +240,22 @@ def _cancelled(failure: Failure, reasons: list[dict[str, Any]]) -> TableturnErro
     text = f"{failure.subject}: action {index} refused: {part.message or 'no message'} [{part.code}]"
     meaning = _meaning(part)
     if meaning is ConditionFailed:
-        return ConditionFailed(text, standing=reason.get("Item"), index=index)
+        return ConditionFailed(text, standing=_standing(reason, failure), index=index)
     return meaning(text, hint=_hint(part, meaning))
 
 
 def _reason_failure(failure: Failure, reason: Mapping[str, Any]) -> Failure:
-    return Failure(failure.subject, reason["Code"], reason.get("Message") or "", failure.status)
+    return Failure(failure.subject, _said(reason, "Code"), _said(reason, "Message"), failure.status)
+
+
+def _said(reason: Mapping[str, Any], name: str) -> str:
+    found = reason.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def _standing(answer: Mapping[str, Any], failure: Failure) -> Item | None:
+    """Return the item that stood in the way; raises FatalError for one that cannot be understood."""
+    return optional_item(failure.subject.operation, answer, "Item")
 
 
 def _rank(meaning: ErrorClass) -> int:

@@ -5,6 +5,7 @@ binary stays base64 text, numbers stay strings. DynamoDB's ``x-amz-crc32`` is ch
 only in its legacy retry handler, which is off. Sources: AWS, "DynamoDB low-level API"; botocore's json protocol.
 """
 
+import re
 import zlib
 from http import HTTPStatus
 from io import BytesIO
@@ -15,6 +16,7 @@ from aiobotocore.parsers import AioResponseParserFactory
 from botocore.exceptions import ChecksumError
 from botocore.parsers import ResponseParserError
 
+_CRC32: Final = re.compile(r"[0-9]{1,10}")
 _LARGE_BODY = 1024 * 1024  # bytes; above it aiohttp wants a file, so as to let others run while it sends
 _MOST_QUOTED = 300  # characters of an answer that is not JSON, for the message
 
@@ -71,7 +73,7 @@ class RawParserFactory:
 
 
 def _check_sum(expected: str | None, body: bytes) -> None:
-    if expected is None or not expected.isdigit():
+    if expected is None or not _CRC32.fullmatch(expected):
         return
     actual = zlib.crc32(body)
     if actual != int(expected):
