@@ -1,49 +1,22 @@
 """Copy all sources: every segment page by page, each item under version (epoch, 0), so that the stream wins (§4.2).
 
-Invariant: a segment's cursor moves only after each item of the page is written or quarantined; a crash copies at most
-the pages in flight again.
+A source that is copied again, after a gap, is swept when it is copied (§5). The next steps down: `walk` for how a table
+is walked, `sweep` for what a second copy leaves behind.
 """
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-from apply.door import Door
 from apply.stamping import stamped
-from backfill.segments import planned
+from backfill.sweep import Sweep
+from backfill.walk import CopyPorts, Settle, Walk
 from domain.errors import DataError
 from domain.items import Item, digest
 from domain.outcomes import Outcome, Reason
 from domain.positions import Version
-from dynamo.ports import Database, ScanRequest
-from ledger.book import Ledger
-from ledger.cursors import SegmentRow
 from ledger.findings import Quarantined
-from ledger.hints import Bell
-from mapping.plan import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class CopySettings:
-    """Segments per source, segments scanned at the same time over all sources, items a page, writes in flight."""
-
-    least_segments: int = 2
-    most_segments: int = 64
-    segments_at_once: int = 8
-    page_items: int | None = None
-    writes_at_once: int = 64
-
-
-@dataclass(frozen=True, slots=True)
-class CopyPorts:
-    """What the copy works with."""
-
-    database: Database
-    plan: Plan
-    door: Door
-    ledger: Ledger
-    bell: Bell
-    stopping: asyncio.Event
-    settings: CopySettings = field(default_factory=CopySettings)
+from ledger.streams import StreamRow
 
 
 class Backfill:
@@ -53,79 +26,55 @@ class Backfill:
         """Nothing is read before `run`."""
         self._ports = ports
         self._writes = asyncio.Semaphore(ports.settings.writes_at_once)
-        self._scans = asyncio.Semaphore(ports.settings.segments_at_once)
+        self._walk = Walk(ports)
+        self._sweep = Sweep(ports, self._walk)
+        self._adopts = False
 
     async def run(self) -> None:
         """Copy until every segment of every source is done, or until told to stop."""
-        epochs = {stream.name: stream.epoch for stream in await self._ports.ledger.streams.all()}
-        segments = [segment for source in self._ports.plan.sources for segment in await self._segments(source)]
+        self._adopts = (await self._ports.ledger.migration.state()).rollbacks > 0
         async with asyncio.TaskGroup() as group:
-            for segment in segments:
-                group.create_task(self._copy(segment, Version(epochs[segment.source])))
+            for source in self._ports.plan.sources:
+                group.create_task(self._source(await self._ports.ledger.streams.get(source)))
 
-    async def _segments(self, source: str) -> list[SegmentRow]:
-        """Return the segments of a source; the first time they are planned and written down, all at once or none."""
-        standing = await self._ports.ledger.segments.of(source)
-        if standing and len(standing) == standing[0].total:
-            return standing
-        settings, total = self._ports.settings, standing[0].total if standing else 0
-        if not total:
-            table = self._ports.plan.sources[source].definition.name
-            described = await self._ports.database.describe_table(table)
-            size = described.size_bytes if described else 0
-            total = planned(size, at_least=settings.least_segments, at_most=settings.most_segments)
-        known = {segment.segment: segment for segment in standing}
-        return [
-            known.get(number) or await self._ports.ledger.segments.save(SegmentRow(source, number, total))
-            for number in range(total)
-        ]
+    async def _source(self, stream: StreamRow) -> None:
+        """Copy one source; sweep after it what an earlier epoch has left."""
+        copied = await self.copy(stream)
+        if copied and stream.copy_epoch > 1:
+            await self._sweep.run(stream, adopts=self._adopts)
 
-    async def _copy(self, segment: SegmentRow, version: Version) -> None:
-        """Copy one segment from its cursor to its end, or until told to stop."""
-        while not segment.done and not self._ports.stopping.is_set():
-            async with self._scans:
-                segment = await self._page(segment, version)
-        self._ports.bell.ring()
+    async def copy(self, stream: StreamRow) -> bool:
+        """Copy one source; tell whether all of it is copied."""
+        table = self._ports.plan.sources[stream.name].definition
+        return await self._walk.over(table, self._ports.ledger.segments, stream.name, self.settling(stream))
 
-    async def _page(self, segment: SegmentRow, version: Version) -> SegmentRow:
-        """Copy one page and move the cursor behind it."""
-        table = self._ports.plan.sources[segment.source].definition
-        request = ScanRequest(
-            table.name,
-            segment.segment,
-            segment.total,
-            start=segment.cursor,
-            limit=self._ports.settings.page_items,
-        )
-        page = await self._ports.database.scan_page(request)
-        images = table.without_marks(page.items)
+    def settling(self, stream: StreamRow) -> Settle:
+        """Return what writes the images of a page of this source."""
+        return partial(self._settle, stream.name, Version(stream.copy_epoch))
+
+    async def _settle(self, source: str, version: Version, images: Sequence[Item]) -> int:
+        """Write the images of a page; return how many went to quarantine."""
+        waiting = await self._ports.ledger.quarantine.of(source)
         async with asyncio.TaskGroup() as group:
-            writes = [group.create_task(self._write(segment.source, image, version)) for image in images]
-        moved = replace(
-            segment,
-            cursor=page.last_key,
-            done=page.last_key is None,
-            items=segment.items + len(images),
-            pages=segment.pages + 1,
-            quarantined=segment.quarantined + sum(write.result() for write in writes),
-        )
-        return await self._ports.ledger.segments.save(moved)
+            writes = [group.create_task(self._write(source, image, version, waiting)) for image in images]
+        return sum(write.result() for write in writes)
 
-    async def _write(self, source: str, image: Item, version: Version) -> bool:
+    async def _write(self, source: str, image: Item, version: Version, waiting: Mapping[str, Quarantined]) -> bool:
         """Write what one item translates to; tell whether it went to quarantine instead."""
         source_id = self._ports.plan.source_id(source, image)
         async with self._writes:
             try:
                 items = self._ports.plan.translate(source, image).items
-                outcomes = [
-                    await self._ports.door.put(stamped(key, item, source_id, version)) for key, item in items.items()
-                ]
+                writes = [stamped(key, item, source_id, version) for key, item in items.items()]
+                outcomes = [await self._ports.door.put(write, adopts=self._adopts) for write in writes]
             except DataError as fault:
                 return await self._quarantine(source, image, version, (Reason.UNTRANSLATABLE, str(fault)))
             worst = max(outcomes, key=list(Outcome).index)
-            if worst.fault is None:
-                return False
-            return await self._quarantine(source, image, version, (worst.fault, "a target key of it is taken"))
+            if worst.fault is not None:
+                return await self._quarantine(source, image, version, (worst.fault, "a target key of it is taken"))
+            if source_id in waiting:  # of an earlier epoch; what stands at its other keys is the sweep's
+                await self._ports.ledger.quarantine.clear(waiting[source_id], str(version))
+            return False
 
     async def _quarantine(self, source: str, image: Item, version: Version, why: tuple[Reason, str]) -> bool:
         source_id = self._ports.plan.source_id(source, image)

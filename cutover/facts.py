@@ -31,6 +31,7 @@ async def gather(ledger: Ledger, tables: Tables, plan: Plan, clock: Clock) -> Fa
         serving=state.flag.serving,
         captured=bool(through) and all(through.values()),
         copied=await is_copied(ledger, plan),
+        gaps=await gaps(ledger),
         through_ms=through,
         reconciled={side: finding for side, finding in found.items() if finding is not None},
         quarantined=Counter(str(entry.reason) for entry in await ledger.quarantine.everything()),
@@ -42,20 +43,30 @@ async def gather(ledger: Ledger, tables: Tables, plan: Plan, clock: Clock) -> Fa
 
 
 async def is_copied(ledger: Ledger, plan: Plan) -> bool:
-    """Tell whether every segment of every source is done."""
+    """Tell whether every source is copied and, where it was copied again, swept (protocol §5)."""
     for source in plan.sources:
-        segments = await ledger.segments.of(source)
-        if not segments or len(segments) < segments[0].total or not all(segment.done for segment in segments):
+        again = await ledger.streams.copy_epoch(source) > 1
+        if not await ledger.segments.done(source) or (again and not await ledger.sweeps.done(source)):
             return False
     return True
+
+
+async def gaps(ledger: Ledger) -> dict[str, str]:
+    """Return per stream what was lost of it, or is not yet copied back after such a loss (protocol §5)."""
+    found: dict[str, str] = {}
+    for stream in await ledger.streams.all():
+        if stream.gap:
+            found[stream.name] = stream.gap
+        elif stream.side is Side.TARGET and await ledger.segments.owed(stream):
+            found[stream.name] = "captured anew; the legacy tables are being mended from the target"
+    return found
 
 
 async def _through(ledger: Ledger) -> dict[str, int]:
     """Return per stream up to when everything is seen: the least of its shards that have not ended."""
     through: dict[str, int] = {}
     for stream in await ledger.streams.all():
-        shards = [shard for shard in (await ledger.streams.shards(stream.name)).values() if not shard.ended]
-        through[stream.name] = min((shard.through_ms for shard in shards), default=0)
+        through[stream.name] = await ledger.streams.through_ms(stream)
     return through
 
 

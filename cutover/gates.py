@@ -7,6 +7,9 @@ from typing import Any
 
 from domain.phases import Phase, Side
 
+RECAPTURED_IN = frozenset(set(Phase) - {Phase.PLANNED, Phase.CUTOVER, Phase.ABORTED, Phase.DONE})
+"""Phases in which a stream may be captured anew."""
+
 _FOREVER_MS = 10**15
 _TENTHS_BELOW_S = 10
 
@@ -35,6 +38,7 @@ class Facts:
     serving: Side
     captured: bool = False
     copied: bool = False
+    gaps: Mapping[str, str] = field(default_factory=dict)
     through_ms: Mapping[str, int] = field(default_factory=dict)
     reconciled: Mapping[Side, Mapping[str, Any]] = field(default_factory=dict)
     quarantined: Mapping[str, int] = field(default_factory=dict)
@@ -134,12 +138,14 @@ def completion_gates(facts: Facts, limits: Limits) -> list[Gate]:
 
 
 def _agreement(facts: Facts, serving: Side, limits: Limits) -> list[Gate]:
-    """Lag and headroom of the streams that matter, and a clean, fresh comparison."""
+    """No stream with a gap, lag and headroom of those that matter, and a clean, fresh comparison."""
     lag, age = facts.lag_ms(serving), facts.age_ms(facts.reconciled_ms(serving))
     headroom = limits.retention_ms - max(facts.lag_ms(Side.SOURCE), facts.lag_ms(Side.TARGET))
     found = facts.reconciled.get(serving)
     mismatches = "never compared" if found is None else str(found["mismatches"])
+    lost = "; ".join(f"{stream}: {what}" for stream, what in sorted(facts.gaps.items()))
     return [
+        Gate("no-gap", not lost, lost or "none", "none", "run `tableturn recapture`, then wait for it"),
         Gate(
             "caught-up",
             lag <= limits.lag_ms,
@@ -190,6 +196,13 @@ def _worker(facts: Facts, limits: Limits) -> Gate:
     )
     hint = "start `tableturn run`" if not alive else "wait until writes of the worker before it can no longer land"
     return Gate("worker", alive and facts.worker_settled, value, "settled", hint)
+
+
+def recapture_gates(facts: Facts) -> list[Gate]:
+    """Return the one gate of `recapture`: streams are followed, and no switch is under way."""
+    passes = facts.phase in RECAPTURED_IN
+    hint = "a switch under way must end first; before `init` and after the end there is nothing to capture"
+    return [Gate("phase", passes, facts.phase, "from CAPTURE to ROLLED_BACK, no switch under way", hint)]
 
 
 def _yes(value: bool) -> str:  # noqa: FBT001 - one value, one word

@@ -5,10 +5,12 @@ Every round: take back a switch that a crash left open (once, at the start), gat
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 
 from cutover.facts import WORKER, gather
-from cutover.gates import Facts, Gate, Limits, completion_gates, cutover_gates, rollback_gates
+from cutover.gates import Facts, Gate, Limits, completion_gates, cutover_gates, recapture_gates, rollback_gates
+from cutover.recapture import recapture
 from cutover.sequence import SwitchPorts, SwitchResult, SwitchSequence, take_back
 from cutover.transitions import may_abort, next_phase
 from domain.errors import ConditionFailed, RefusedError
@@ -21,6 +23,7 @@ _HEARTBEAT = 5.0
 
 _SIDES = {RequestKind.CUTOVER: Side.TARGET, RequestKind.ROLLBACK: Side.SOURCE}
 _ENDS = {RequestKind.COMPLETE: Phase.DONE, RequestKind.ABORT: Phase.ABORTED}
+_ASKED = (*_SIDES, *_ENDS, RequestKind.RECAPTURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Director:
             if facts.phase in _ENDS.values():
                 return
             await self._advance(facts)
-            for kind in (*_SIDES, *_ENDS):
+            for kind in _ASKED:
                 for request in await self._ledger.requests.waiting(kind):
                     await self._carry_out(request)
             await self._ports.switch.bell.wait(self._ports.poll)
@@ -61,7 +64,7 @@ class Director:
     async def _recover(self) -> None:
         """After a crash: a switch is taken back unless its unfence took place, and its asker is told which."""
         await take_back(self._ledger, "the worker was restarted")
-        for kind in (*_SIDES, *_ENDS):
+        for kind in _ASKED:
             for request in await self._ledger.requests.waiting(kind):
                 if request.state is RequestState.TAKEN:
                     done = await self._took_place(request)
@@ -73,6 +76,8 @@ class Director:
         state = await self._ledger.migration.state()
         if request.kind in _ENDS:
             return state.phase is _ENDS[request.kind]
+        if request.kind is RequestKind.RECAPTURE:
+            return await self._ledger.streams.epoch(request.facts["stream"]) > int(request.facts["epoch"])
         switch = await self._ledger.switches.current()
         ours = switch is not None and switch.facts.get("request") == request.request_id
         return ours and state.flag.serving is _SIDES[request.kind]
@@ -110,11 +115,16 @@ class Director:
             self._ports.switch.bell.ring()
             return
         try:
-            await (self._switch if request.kind in _SIDES else self._end)(request)
+            await self._work(request.kind)(request)
         except RefusedError as refusal:
             request = await self._ledger.requests.get(request)
             await self._ledger.requests.answer(request, done=False, why=str(refusal))
         self._ports.switch.bell.ring()
+
+    def _work(self, kind: RequestKind) -> Callable[[Request], Awaitable[None]]:
+        if kind is RequestKind.RECAPTURE:
+            return self._recapture
+        return self._switch if kind in _SIDES else self._end
 
     async def _switch(self, request: Request) -> None:
         """Cut over or roll back."""
@@ -151,6 +161,23 @@ class Director:
             return sequence.result  # what became of it, even if it was told to stop in its very last step
         return switching.result()
 
+    async def _recapture(self, request: Request) -> None:
+        """Begin a new epoch of a stream; the followers, and whoever has to copy again, see it in the ledger."""
+        facts = request.facts
+        stream = await recapture(
+            self._ledger,
+            self._ports.tables,
+            facts["stream"],
+            epoch=facts["epoch"],
+            why=str(facts.get("reason", "asked for")),
+        )
+        phase = (await self._ledger.migration.state()).phase
+        if phase is Phase.BAKE:
+            await self._ledger.requests.ask(
+                RequestKind.VERIFY
+            )  # what is owed to the legacy tables is found by comparing
+        await self._ledger.requests.answer(request, done=True, why=phase.value, stream=stream.name, epoch=stream.epoch)
+
     async def _end(self, request: Request) -> None:
         """Complete or abort: the last move of the phase."""
         state = await self._ledger.migration.state()
@@ -170,6 +197,8 @@ class Director:
             return rollback_gates(facts, limits)
         if kind is RequestKind.COMPLETE:
             return completion_gates(facts, limits)
+        if kind is RequestKind.RECAPTURE:
+            return recapture_gates(facts)
         value, hint = may_abort(facts.phase), "after the switch there is `tableturn rollback`"
         return [Gate("before-the-switch", value, facts.phase, "a phase before CUTOVER", hint)]
 

@@ -195,9 +195,10 @@ class SwitchSequence:
             raise RefusedError(message)
         spans = await self._ledger.marks.spans(stream.name)
         if opens:
-            return self._ledger.marks.keep_actions(mark, (len(spans), Span(opened=cuts[stream.name])))
+            opened = Span(opened=cuts[stream.name])
+            return self._ledger.marks.keep_actions(mark, stream.epoch, (len(spans), opened))
         ended = replace(spans[-1], closed=cuts[stream.name])
-        return self._ledger.marks.keep_actions(mark, (len(spans) - 1, ended))
+        return self._ledger.marks.keep_actions(mark, stream.epoch, (len(spans) - 1, ended))
 
     async def _failed(self, why: str) -> SwitchResult:
         """Take everything back, unless the unfence took place although its answer was lost."""

@@ -18,17 +18,17 @@ _BEFORE_THE_SWITCH = (
 FOLLOWERS: Mapping[Phase, frozenset[Phase]] = {
     Phase.PLANNED: frozenset({Phase.CAPTURE, Phase.ABORTED}),
     Phase.CAPTURE: frozenset({Phase.BACKFILL, Phase.ABORTED}),
-    Phase.BACKFILL: frozenset({Phase.CATCHUP, Phase.ABORTED}),
-    Phase.CATCHUP: frozenset({Phase.VERIFY, Phase.ABORTED}),
-    Phase.VERIFY: frozenset({Phase.READY, Phase.ABORTED}),
-    Phase.READY: frozenset({Phase.VERIFY, Phase.CUTOVER, Phase.ABORTED}),
+    Phase.BACKFILL: frozenset({Phase.CATCHUP, Phase.CAPTURE, Phase.ABORTED}),
+    Phase.CATCHUP: frozenset({Phase.VERIFY, Phase.CAPTURE, Phase.ABORTED}),
+    Phase.VERIFY: frozenset({Phase.READY, Phase.CAPTURE, Phase.ABORTED}),
+    Phase.READY: frozenset({Phase.VERIFY, Phase.CUTOVER, Phase.CAPTURE, Phase.ABORTED}),
     Phase.CUTOVER: frozenset({Phase.READY, Phase.BAKE}),
     Phase.BAKE: frozenset({Phase.BAKE, Phase.ROLLED_BACK, Phase.DONE}),
-    Phase.ROLLED_BACK: frozenset({Phase.READY, Phase.ABORTED}),
+    Phase.ROLLED_BACK: frozenset({Phase.READY, Phase.CAPTURE, Phase.ABORTED}),
     Phase.ABORTED: frozenset(),
     Phase.DONE: frozenset(),
 }
-"""The whole table; a rollback under way keeps the phase BAKE until its unfence."""
+"""The whole table. A rollback under way keeps the phase BAKE until its unfence; back to CAPTURE leads `recapture`."""
 
 CAUGHT_UP_LAG_MS = 10_000
 """Lag below which a stream counts as caught up."""

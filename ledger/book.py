@@ -39,6 +39,7 @@ class Ledger:
     migration: Migration
     streams: Streams
     segments: Segments
+    sweeps: Segments
     marks: Marks
     evidence: Evidence
     quarantine: Quarantine
@@ -50,14 +51,15 @@ class Ledger:
     @classmethod
     def over(cls, rows: Rows, clock: Clock, *, who: str) -> Self:
         """Build every kind of row over ``rows``; ``who`` stands in the history."""
-        history = History(rows, clock, who=who)
+        history, streams = History(rows, clock, who=who), Streams(rows, clock)
         return cls(
             rows,
             history,
             Migration(rows, history, clock),
-            Streams(rows, clock),
-            Segments(rows),
-            Marks(rows),
+            streams,
+            Segments(rows, streams),
+            Segments(rows, streams, "sweeps"),
+            Marks(rows, streams),
             Evidence(rows, clock),
             Quarantine(rows, clock),
             Tombstones(rows),

@@ -1,6 +1,6 @@
-"""How far the copy of each source is: one row per scan segment (protocol §4.2).
+"""How far the copy of each source is, and the sweep behind a second one: a row per scan segment (protocol §4.2, §5).
 
-Invariant: the cursor moves only after every item up to it is written or quarantined.
+Invariant: the cursor moves only after every item up to it is written, buried or quarantined.
 """
 
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from domain.errors import ConditionFailed, TransientError
 from domain.items import Item
 from ledger.rows import Row, Rows
+from ledger.streams import StreamRow, Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class SegmentRow:
     source: str
     segment: int
     total: int
+    epoch: int = 1
     cursor: Item | None = None
     done: bool = False
     items: int = 0
@@ -26,15 +28,27 @@ class SegmentRow:
 
 
 class Segments:
-    """The partitions ``segments/<source>``."""
+    """The partitions ``<scan>/<source>/<epoch>``; the scan is ``segments`` (the copy) or ``sweeps``."""
 
-    def __init__(self, rows: Rows) -> None:
-        """Wrap the rows."""
+    def __init__(self, rows: Rows, streams: Streams, scan: str = "segments") -> None:
+        """Wrap the rows; the streams know in which epoch a source is copied."""
         self._rows = rows
+        self._streams = streams
+        self._scan = scan
 
     async def of(self, source: str) -> list[SegmentRow]:
-        """Return the segments of a source in order; none: its copy was never planned."""
-        return [_segment(source, row) for row in await self._rows.all(f"segments/{source}")]
+        """Return the segments of a source in order, in the epoch of its copy; none: its scan was never planned."""
+        epoch = await self._streams.copy_epoch(source)
+        return [_segment(source, epoch, row) for row in await self._rows.all(f"{self._scan}/{source}/{epoch}")]
+
+    async def done(self, source: str) -> bool:
+        """Tell whether every segment of a source's scan is done."""
+        segments = await self.of(source)
+        return bool(segments) and len(segments) == segments[0].total and all(segment.done for segment in segments)
+
+    async def owed(self, stream: StreamRow) -> bool:
+        """Tell whether a stream was captured anew and its side is still to be copied again (protocol §5)."""
+        return stream.copy_epoch > 1 and not await self.done(stream.name)
 
     async def save(self, segment: SegmentRow) -> SegmentRow:
         """Write a segment's progress. Raises TransientError when another worker wrote it since it was read."""
@@ -46,21 +60,22 @@ class Segments:
             "pages": segment.pages,
             "quarantined": segment.quarantined,
         }
-        name = f"{segment.segment:05}"
+        partition, name = f"{self._scan}/{segment.source}/{segment.epoch}", f"{segment.segment:05}"
         try:
-            row = await self._rows.put(f"segments/{segment.source}", name, fields, revision=segment.revision)
+            row = await self._rows.put(partition, name, fields, revision=segment.revision)
         except ConditionFailed as refusal:
             message = f"the cursor of segment {segment.segment} of {segment.source} was written by somebody else"
             raise TransientError(message) from refusal
         return replace(segment, revision=row.revision)
 
 
-def _segment(source: str, row: Row) -> SegmentRow:
+def _segment(source: str, epoch: int, row: Row) -> SegmentRow:
     fields = row.fields
     return SegmentRow(
         source,
         int(row.name),
         fields["total"],
+        epoch,
         fields["cursor"],
         fields["done"],
         fields["items"],

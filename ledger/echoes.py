@@ -5,8 +5,9 @@ not yet been seen in the legacy stream ("" stands for a delete). Rows, those of 
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from domain.errors import TransientError
 from dynamo.ports import Put
 from ledger.addresses import address
 from ledger.rows import Fields, Row, Rows
@@ -28,6 +29,17 @@ class Echo:
     awaited: tuple[str, ...] = ()
     revision: int = 0
     fence: int = 0
+
+    def after(self, version: str, content: str, standing: str) -> "Echo":
+        """Return the row as it is once ``content`` is written over ``standing``, which the legacy stream will tell of.
+
+        Equal content leaves no record. Raises TransientError when more echoes are outstanding than a row can hold.
+        """
+        if len(self.awaited) >= MOST_AWAITED:
+            message = f"{len(self.awaited)} echoes of one item are outstanding: the tail has to catch up first"
+            raise TransientError(message)
+        awaited = self.awaited if content == standing else (*self.awaited, content)
+        return replace(self, version=version, content=content, awaited=awaited)
 
 
 class Echoes:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.cuts import Cut, Span
-from dynamo.ports import Action
+from dynamo.ports import Action, Put
 from ledger.rows import Fields, Row, Rows
+from ledger.streams import Streams
 
 
 class MarkState(StrEnum):
@@ -31,11 +32,12 @@ class Mark:
 
 
 class Marks:
-    """The partitions ``marks``, ``cuts/<mark>`` (one row a shard: readers never contend) and ``spans/<stream>``."""
+    """The partitions ``marks``, ``cuts/<mark>`` (a row a shard: readers never contend), ``spans/<stream>/<epoch>``."""
 
-    def __init__(self, rows: Rows) -> None:
-        """Wrap the rows."""
+    def __init__(self, rows: Rows, streams: Streams) -> None:
+        """Wrap the rows; the streams know the epoch in force."""
         self._rows = rows
+        self._streams = streams
 
     async def announce(self, mark_id: str, stream: str) -> None:
         """Write a mark down before its first item is put."""
@@ -71,27 +73,29 @@ class Marks:
 
         await self._rows.update("marks", mark_id, dropped)
 
-    def keep_actions(self, mark: Mark, span: tuple[int, Span]) -> list[Action]:
+    def keep_actions(self, mark: Mark, epoch: int, span: tuple[int, Span]) -> list[Action]:
         """Return the writes that settle a mark as kept and put down the span (number, content) it bounds."""
         number, content = span
+        partition = _spans(mark.stream, epoch)
         fields = {"stream": mark.stream, "state": MarkState.KEPT}
         bounds = {"opened": _bound(content.opened), "closed": _bound(content.closed)}
         return [
             self._rows.put_action("marks", mark.mark_id, fields, revision=mark.revision),
-            self._rows.put_action(f"spans/{mark.stream}", f"{number:06}", bounds, revision=1 if content.closed else 0),
+            self._rows.put_action(partition, f"{number:06}", bounds, revision=1 if content.closed else 0),
         ]
 
-    async def first_span(self, stream: str) -> None:
-        """Write down that all of a source's stream is the application's until a mark says otherwise."""
-        if not await self.spans(stream):
-            await self._rows.put(f"spans/{stream}", f"{0:06}", {"opened": None, "closed": None}, revision=0)
+    def first_span(self, stream: str, epoch: int) -> Put:
+        """Return the write that says: all of a serving side's stream is the application's until a mark ends it."""
+        return self._rows.put_action(_spans(stream, epoch), f"{0:06}", {"opened": None, "closed": None}, revision=0)
 
     async def spans(self, stream: str) -> list[Span]:
-        """Return the spans of a stream, oldest first; the last one may be open."""
-        return [
-            Span(_cut(row.fields["opened"]), _cut(row.fields["closed"]))
-            for row in await self._rows.all(f"spans/{stream}")
-        ]
+        """Return the spans of a stream in the epoch in force, oldest first; the last one may be open."""
+        rows = await self._rows.all(_spans(stream, await self._streams.epoch(stream)))
+        return [Span(_cut(row.fields["opened"]), _cut(row.fields["closed"])) for row in rows]
+
+
+def _spans(stream: str, epoch: int) -> str:
+    return f"spans/{stream}/{epoch}"
 
 
 def _mark(row: Row) -> Mark:

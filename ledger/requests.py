@@ -18,6 +18,7 @@ class RequestKind(StrEnum):
     ROLLBACK = "rollback"
     COMPLETE = "complete"
     ABORT = "abort"
+    RECAPTURE = "recapture"
     VERIFY = "verify"
     RETRY = "retry"
 

@@ -1,27 +1,36 @@
 """Which streams are followed and how far: one row per stream, one per shard with its checkpoint (protocol §4, §5).
 
 Invariants: a shard is written down before anything of it is read; a checkpoint only grows, and is written only after
-everything up to it is applied or quarantined; ``ended`` only ever turns true.
+everything up to it is applied or quarantined; ``ended`` only ever turns true. All of it holds within an epoch: what a
+stream's shards, spans and segments are is kept by epoch, so that capturing it anew is one write of its row.
 """
 
 from dataclasses import dataclass, replace
 
 from domain.clock import Clock
-from domain.errors import ConditionFailed, FatalError, TransientError
+from domain.errors import ConditionFailed, FatalError, RefusedError, TransientError
 from domain.phases import Side
-from dynamo.ports import ShardDescription
-from ledger.rows import Row, Rows
+from dynamo.ports import Put, ShardDescription
+from ledger.rows import Fields, Row, Rows
 
 
 @dataclass(frozen=True, slots=True)
 class StreamRow:
-    """A followed stream. ``name`` is the source's name, or ``target``; ``epoch`` counts its ARNs."""
+    """A followed stream. ``name`` is the source's name, or ``target``; ``epoch`` counts how often it was captured.
+
+    ``copy_epoch`` is the epoch in which its side was (or is to be) copied; ``gap`` says what was lost of it, if anything,
+    and then nothing of it is read until it is captured anew (protocol §5).
+    """
 
     name: str
     side: Side
     table: str
     arn: str
-    epoch: int
+    epoch: int = 1
+    copy_epoch: int = 1
+    gap: str = ""
+    revision: int = 0
+    fence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,7 @@ class ShardRow:
     stream: str
     shard_id: str
     parent_id: str | None
+    epoch: int = 1
     checkpoint: int | None = None
     ended: bool = False
     through_ms: int = 0
@@ -43,7 +53,7 @@ class ShardRow:
 
 
 class Streams:
-    """The partitions ``streams`` and ``shards/<stream>``."""
+    """The partitions ``streams`` and ``shards/<stream>/<epoch>``."""
 
     def __init__(self, rows: Rows, clock: Clock) -> None:
         """Wrap the rows; the clock dates a shard's first sight."""
@@ -52,41 +62,72 @@ class Streams:
 
     async def record(self, stream: StreamRow) -> None:
         """Write a stream down. Raises FatalError when the ledger knows it under another ARN (protocol §5: a gap)."""
-        fields = {"side": stream.side.value, "table": stream.table, "arn": stream.arn, "epoch": stream.epoch}
         try:
-            await self._rows.put("streams", stream.name, fields, revision=0)
+            await self._rows.put("streams", stream.name, _fields(stream), revision=0)
         except ConditionFailed as refusal:
             row = await self._rows.get("streams", stream.name)
             if row is not None and row.fields["arn"] == stream.arn:
                 return
             message = f"the stream of {stream.table} has another ARN than the one that was captured"
-            hint = "it was switched off and on again, so changes are missing: start the migration of this source anew"
+            hint = "it was switched off and on again, so changes are missing: run `tableturn recapture`"
             raise FatalError(message, hint=hint) from refusal
 
     async def all(self) -> list[StreamRow]:
         """Return every stream written down."""
-        return [
-            StreamRow(
-                row.name,
-                Side(row.fields["side"]),
-                row.fields["table"],
-                row.fields["arn"],
-                row.fields["epoch"],
-            )
-            for row in await self._rows.all("streams")
-        ]
+        return [_stream(row) for row in await self._rows.all("streams")]
 
-    async def shards(self, stream: str) -> dict[str, ShardRow]:
-        """Return every shard ever seen of a stream, ended ones too, by id."""
-        return {row.name: _shard(stream, row) for row in await self._rows.all(f"shards/{stream}")}
+    async def get(self, name: str) -> StreamRow:
+        """Return one stream. Raises RefusedError when there is none of that name."""
+        row = await self._rows.get("streams", name)
+        if row is None:
+            names = ", ".join(stream.name for stream in await self.all())
+            message = f"this migration follows no stream {name}"
+            raise RefusedError(message, hint=f"it follows: {names}")
+        return _stream(row)
 
-    async def discover(self, stream: str, seen: tuple[ShardDescription, ...]) -> dict[str, ShardRow]:
+    async def epoch(self, name: str) -> int:
+        """Return the epoch in force; 1 for a stream that is not written down yet."""
+        row = await self._rows.get("streams", name)
+        return 1 if row is None else _stream(row).epoch
+
+    async def copy_epoch(self, name: str) -> int:
+        """Return the epoch in which a source was, or is to be, copied; 1 likewise."""
+        row = await self._rows.get("streams", name)
+        return 1 if row is None else _stream(row).copy_epoch
+
+    async def lose(self, stream: StreamRow, what: str) -> None:
+        """Write down what was lost of a stream, once an epoch: from here on it stands still."""
+
+        def lost(fields: Fields | None) -> Fields | None:
+            if fields is None or fields["epoch"] != stream.epoch or fields["gap"]:
+                return None
+            return {**fields, "gap": what}
+
+        await self._rows.update("streams", stream.name, lost)
+
+    def renewal(self, stream: StreamRow) -> Put:
+        """Return the write of a stream that is captured anew, conditional on the row it was read from."""
+        return self._rows.put_action(
+            "streams", stream.name, _fields(stream), revision=stream.revision, standing_fence=stream.fence
+        )
+
+    async def shards(self, stream: str, epoch: int | None = None) -> dict[str, ShardRow]:
+        """Return every shard ever seen of a stream in an epoch (None: the one in force), ended ones too, by id."""
+        epoch = epoch or await self.epoch(stream)
+        return {row.name: _shard(stream, epoch, row) for row in await self._rows.all(_partition(stream, epoch))}
+
+    async def through_ms(self, stream: StreamRow) -> int:
+        """Return up to when everything is seen: the least of the shards that have not ended; 0: never looked."""
+        shards = await self.shards(stream.name, stream.epoch)
+        return min((shard.through_ms for shard in shards.values() if not shard.ended), default=0)
+
+    async def discover(self, stream: StreamRow, seen: tuple[ShardDescription, ...]) -> dict[str, ShardRow]:
         """Write down the shards not known yet; return all."""
-        known = await self.shards(stream)
+        known = await self.shards(stream.name, stream.epoch)
         now = self._clock.wall_ms()
         for shard in seen:
             if shard.shard_id not in known:
-                new = ShardRow(stream, shard.shard_id, shard.parent_id, through_ms=0, oldest_ms=now)
+                new = ShardRow(stream.name, shard.shard_id, shard.parent_id, stream.epoch, oldest_ms=now)
                 known[shard.shard_id] = await self.save(new)
         return known
 
@@ -100,20 +141,52 @@ class Streams:
             "oldest_ms": shard.oldest_ms,
         }
         try:
-            row = await self._rows.put(f"shards/{shard.stream}", shard.shard_id, fields, revision=shard.revision)
+            partition = _partition(shard.stream, shard.epoch)
+            row = await self._rows.put(partition, shard.shard_id, fields, revision=shard.revision)
         except ConditionFailed as refusal:
             message = f"the checkpoint of shard {shard.shard_id} of {shard.stream} was written by somebody else"
             raise TransientError(message) from refusal
         return replace(shard, revision=row.revision)
 
 
-def _shard(stream: str, row: Row) -> ShardRow:
+def _partition(stream: str, epoch: int) -> str:
+    return f"shards/{stream}/{epoch}"
+
+
+def _fields(stream: StreamRow) -> Fields:
+    return {
+        "side": stream.side.value,
+        "table": stream.table,
+        "arn": stream.arn,
+        "epoch": stream.epoch,
+        "copy_epoch": stream.copy_epoch,
+        "gap": stream.gap,
+    }
+
+
+def _stream(row: Row) -> StreamRow:
+    fields = row.fields
+    return StreamRow(
+        row.name,
+        Side(fields["side"]),
+        fields["table"],
+        fields["arn"],
+        fields["epoch"],
+        fields["copy_epoch"],
+        fields["gap"],
+        row.revision,
+        row.fence,
+    )
+
+
+def _shard(stream: str, epoch: int, row: Row) -> ShardRow:
     fields = row.fields
     checkpoint = None if fields["checkpoint"] is None else int(fields["checkpoint"])
     return ShardRow(
         stream,
         row.name,
         fields["parent"],
+        epoch,
         checkpoint,
         fields["ended"],
         fields["through_ms"],

@@ -119,11 +119,16 @@ class Rechecker:
         """Hold what the primary item untranslates to against the source item."""
         key = self._primary(pair.source, self._plan.source_key(pair.source_id)[1]) or _NO_KEY
         try:
-            returned = self._returned(pair.standing.get(key))
+            returned = self.returned(pair)
         except DataError:
             return [Mismatch(Kind.DIFFERENT, pair.source_id, key, ("irreversible",))]
         judged = judge(returned, pair.image)
         return [] if judged is None else [Mismatch(judged[0], pair.source_id, key, judged[1])]
+
+    def returned(self, pair: Pair) -> Item | None:
+        """Return the legacy item that a pair's target side stands for; raises DataError when it has no way back."""
+        key = self._primary(pair.source, self._plan.source_key(pair.source_id)[1]) or _NO_KEY
+        return self._returned(pair.standing.get(key))
 
     def _returned(self, item: Item | None) -> Item | None:
         returned = self._plan.untranslate(item) if item is not None and not is_tombstone(item) else None

@@ -15,13 +15,17 @@ from domain.items import Item
 from domain.phases import Phase, Side
 from domain.tables import TableDefinition
 from dynamo.ports import Database, ScanRequest
+from ledger.cursors import SegmentRow
 from ledger.findings import Lane
 from ledger.hints import Bell
+from ledger.lease import LeaseGuard
 from ledger.requests import Request, RequestKind
+from ledger.streams import StreamRow
 from mapping.plan import Plan
 from reconcile.comparison import Kind, Mismatch, Sweep
 from reconcile.rechecks import Patience, Rechecker, Verdict
 from reconcile.repairs import Repairer, RepairPorts
+from reconcile.returning import Returner, ReturnPorts
 
 _SCHEDULED = frozenset({Phase.VERIFY, Phase.READY, Phase.ROLLED_BACK, Phase.BAKE})
 _ITEMS_A_BREATH = 32
@@ -145,15 +149,24 @@ class Wake:
     stopping: asyncio.Event
 
 
+@dataclass(frozen=True, slots=True)
+class MendPorts:
+    """What the side that follows is mended with: the target from the source, or the legacy tables from the target."""
+
+    forward: RepairPorts
+    back: ReturnPorts
+    guard: LeaseGuard
+
+
 class Reconciler:
     """Keeps the evidence fresh while the service runs."""
 
-    def __init__(self, comparison: Comparison, ports: ComparePorts, wake: Wake, repairs: RepairPorts) -> None:
-        """``repairs`` are used after a rollback, and when a request asks for it."""
+    def __init__(self, comparison: Comparison, ports: ComparePorts, wake: Wake, mend: MendPorts) -> None:
+        """Mending is for after a rollback, after the target's stream was captured anew, and when a request asks."""
         self._comparison = comparison
         self._ports = ports
-        self._ledger = repairs.ledger
-        self._repairs = repairs
+        self._ledger = mend.forward.ledger
+        self._mend = mend
         self._bell = wake.bell
         self._stopping = wake.stopping
         self._last = float("-inf")
@@ -219,7 +232,7 @@ class Reconciler:
     async def _repairer(self) -> Repairer:
         epochs = {stream.name: stream.epoch for stream in await self._ledger.streams.all()}
         rollbacks = (await self._ledger.migration.state()).rollbacks
-        return Repairer(self._repairs, epochs, adopts=rollbacks > 0)
+        return Repairer(self._mend.forward, epochs, adopts=rollbacks > 0)
 
     async def _source_serves(self) -> bool:
         return (await self._ledger.migration.state()).flag.serving is Side.SOURCE
@@ -229,19 +242,44 @@ class Reconciler:
         await self.reconcile(fenced=False, repair=phase is Phase.ROLLED_BACK)
         self._bell.ring()
 
+    async def _waiting(self) -> set[str]:
+        """Return the ids that wait in quarantine: they are said there, and block there."""
+        return {entry.source_id for entry in await self._ledger.quarantine.everything()}
+
     async def reconcile(self, *, fenced: bool, repair: bool) -> Generation:
         """Do one generation, repair if asked, and compare again what was repaired; write the evidence."""
-        state = await self._ledger.migration.state()
+        serving = (await self._ledger.migration.state()).flag.serving
+        owed = await self._owed_back(serving)
         settings = self._ports.settings
         patience = settings.fenced_patience if fenced else settings.patience
-        found = await self._comparison.generation(state.flag.serving, patience)
-        if repair and state.flag.serving is Side.SOURCE and found.verdict.mismatches:
-            repaired = await (await self._repairer()).repair(found.verdict.mismatches)
+        found = await self._comparison.generation(serving, patience)
+        if (repair or owed) and found.verdict.mismatches:
+            repaired = await self._repaired(found)
             await self._ledger.history.add("repaired", ids=len(found.verdict.mismatches), puts=repaired)
-            found = await self._comparison.generation(state.flag.serving, patience)
-        await self._ledger.evidence.put(f"reconcile/{state.flag.serving}", found.evidence(self._ports.plan))
+            found = await self._comparison.generation(serving, patience)
+        await self._ledger.evidence.put(f"reconcile/{serving}", found.evidence(self._ports.plan))
+        if owed and not found.verdict.mismatches.keys() - await self._waiting():
+            row = SegmentRow(owed.name, 0, 1, owed.copy_epoch, done=True, items=found.compared)
+            await self._ledger.segments.save(row)
         self._last = self._ports.clock.monotonic()
         return found
+
+    async def _owed_back(self, serving: Side) -> StreamRow | None:
+        """Return the target's stream if it lost records while it served that the legacy tables are still owed (§5).
+
+        What was sent in its old epoch must not land behind the comparison, so that is awaited (§3 c).
+        """
+        stream = await self._ledger.streams.get(Side.TARGET)
+        if serving is Side.SOURCE or not await self._ledger.segments.owed(stream):
+            return None
+        await self._mend.guard.quiet()
+        return stream
+
+    async def _repaired(self, found: Generation) -> int:
+        """Mend the side that follows; return how many puts took place."""
+        if found.serving is Side.SOURCE:
+            return await (await self._repairer()).repair(found.verdict.mismatches)
+        return await Returner(self._mend.back).repair(found.verdict.mismatches)
 
     def _is_due(self, phase: Phase) -> bool:
         """Compare at once in a new phase, then at the interval."""

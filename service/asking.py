@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from cutover.facts import gather
-from cutover.gates import Gate, completion_gates, cutover_gates, rollback_gates
+from cutover.gates import Facts, Gate, Limits, completion_gates, cutover_gates, recapture_gates, rollback_gates
 from domain.errors import ConditionFailed, RefusedError
 from ledger.requests import Request, RequestKind, RequestState
 from service.session import Session
@@ -15,10 +15,11 @@ _POLL = 0.2
 _UNTAKEN = 30.0
 """Seconds after which a request that no worker has taken is withdrawn."""
 
-_GATES = {
+_GATES: dict[RequestKind, Callable[[Facts, Limits], list[Gate]]] = {
     RequestKind.CUTOVER: cutover_gates,
     RequestKind.ROLLBACK: rollback_gates,
     RequestKind.COMPLETE: completion_gates,
+    RequestKind.RECAPTURE: lambda facts, _: recapture_gates(facts),
 }
 
 

@@ -202,6 +202,30 @@ def abort(plan: Plan = None, ledger: Ledger = None, reason: Reason = "", json: J
     _end(RequestKind.ABORT, settings_of(plan=plan, ledger=ledger), reason, json=json)
 
 
+@APP.command()
+def recapture(
+    stream: Annotated[
+        str | None, typer.Argument(help="a source's name, or `target`; none: every one with a gap")
+    ] = None,
+    plan: Plan = None,
+    ledger: Ledger = None,
+    enable_stream: Annotated[
+        bool, typer.Option("--enable-stream", help="switch the table's stream on first, where it is off")
+    ] = False,
+    reason: Reason = "",
+    json: Json = False,
+) -> None:
+    """Go on after a gap: the stream is captured anew, what it tells of is copied again, and what was lost is swept.
+
+    Example: tableturn recapture users --reason "a deploy switched the stream off"
+    """
+    from service.recapturing import recapture_streams
+
+    settings = settings_of(plan=plan, ledger=ledger)
+    facts = {"by": console.operator(), "reason": reason or "asked for by the operator"}
+    carry_out(lambda: recapture_streams(settings, stream, facts, enable_stream=enable_stream, json=json))
+
+
 @QUARANTINE.command("list")
 def quarantine_list(plan: Plan = None, ledger: Ledger = None, json: Json = False) -> None:
     """List what is in quarantine; names are masked where they are secrets.

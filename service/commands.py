@@ -263,6 +263,8 @@ def _print_status(document: dict[str, Any]) -> None:
         lag = document["lag_ms"].get(name)
         table.add_row(name, str(each["copied"]), str(each["expected"]), "" if lag is None else f"{lag / 1000:.1f} s")
     OUT.print(table)
+    for stream, lost in document["gaps"].items():
+        OUT.print(f"✗ gap in {stream}: {lost}; `tableturn recapture {stream}`")
     OUT.print(gates_table(document["gates"]))
 
 

@@ -97,10 +97,11 @@ async def _capture(database: Database, plan: Plan, ledger: Ledger) -> None:
     """Write every stream down: from here on, what happens to a source is kept (protocol §4.1)."""
     for name, source in plan.sources.items():
         arn = await _stream_arn(database, source.definition.name)
-        await ledger.streams.record(StreamRow(name, Side.SOURCE, source.definition.name, arn, epoch=1))
-        await ledger.marks.first_span(name)
+        await ledger.streams.record(StreamRow(name, Side.SOURCE, source.definition.name, arn))
+        if not await ledger.marks.spans(name):
+            await ledger.rows.transact([ledger.marks.first_span(name, epoch=1)])
     arn = await _stream_arn(database, plan.target.name)
-    await ledger.streams.record(StreamRow("target", Side.TARGET, plan.target.name, arn, epoch=1))
+    await ledger.streams.record(StreamRow("target", Side.TARGET, plan.target.name, arn))
     # One record proves that we may write the target and that its stream tells of it.
     probe = mark_key(plan.target.key, "probe")
     await database.write(Put(plan.target.name, probe))

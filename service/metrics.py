@@ -100,6 +100,8 @@ def _collected(snapshot: Snapshot) -> Iterable[Metric]:
         changes.add_metric([source, direction, outcome], count)
     yield changes
     yield _labelled("tableturn_quarantined", "Source ids in quarantine", "reason", dict(facts.quarantined))
+    gaps = {stream: int(stream in facts.gaps) for stream in facts.through_ms}
+    yield _labelled("tableturn_gap", "1 when changes of a stream are lost until it is captured anew", "source", gaps)
     yield from _agreement(facts)
     gates = cutover_gates(facts, snapshot.limits) if facts.serving is Side.SOURCE else _back(facts, snapshot.limits)
     yield _labelled(

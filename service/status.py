@@ -29,7 +29,7 @@ async def progress(ledger: Ledger, database: Database, plan: Plan) -> tuple[Sour
         segments = await ledger.segments.of(name)
         table = await database.describe_table(source.definition.name)
         copied = sum(segment.items for segment in segments)
-        done = bool(segments) and all(segment.done for segment in segments)
+        done = await ledger.segments.done(name)
         expected = max(copied, table.item_count if table else 0)
         found.append(SourceProgress(name, copied, copied if done else expected, done))
     return tuple(found)
@@ -52,6 +52,7 @@ async def status(ledger: Ledger, database: Database, plan: Plan, clock: Clock, l
         "lag_ms": {stream: facts.age_ms(through) if through else None for stream, through in facts.through_ms.items()},
         "reconciled": facts.reconciled.get(facts.serving),
         "quarantined": dict(facts.quarantined),
+        "gaps": dict(facts.gaps),
         "tombstones": facts.tombstones,
         "switch_under_way": switch.step if switch and switch.is_open else None,
         "gates": [asdict(gate) for gate in next_gates(facts, limits)],

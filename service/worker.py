@@ -17,7 +17,8 @@ from typing import TypeVar
 
 from apply.door import Door
 from apply.returns import ReturnDoor
-from backfill.runner import Backfill, CopyPorts, CopySettings
+from backfill.runner import Backfill
+from backfill.walk import CopyPorts, CopySettings
 from cutover.facts import gather
 from cutover.marking import Marker
 from cutover.runner import Director, DirectorPorts
@@ -31,7 +32,8 @@ from ledger.lease import Lease, LeaseGuard, LeaseTimes
 from ledger.streams import StreamRow
 from mapping.plan import Plan
 from reconcile.repairs import RepairPorts
-from reconcile.runner import ComparePorts, CompareSettings, Comparison, Reconciler, Wake
+from reconcile.returning import ReturnPorts
+from reconcile.runner import ComparePorts, CompareSettings, Comparison, MendPorts, Reconciler, Wake
 from service.metrics import Meter, Snapshot
 from service.settings import Settings
 from service.status import progress
@@ -42,7 +44,7 @@ from sync.followers import Handler, Pace, Surroundings
 from sync.forward import Counts, ForwardHandler, ForwardPorts
 from sync.purging import PurgePorts, Purger
 from sync.reverse import ReverseHandler, ReversePorts
-from sync.runner import Sync
+from sync.runner import Meaning, Sync
 
 _LOG = logging.getLogger("tableturn")
 _Result = TypeVar("_Result")
@@ -56,6 +58,11 @@ _IDS_AT_ONCE = 64
 def process_name() -> str:
     """Return a name for this process that no other has: host, process id, nonce."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+def _cry(stream: StreamRow, lost: str) -> None:
+    """Say aloud that changes are lost; status, gate and metric go on saying it."""
+    _LOG.error("gap", extra={"stream": stream.name, "lost": lost, "hint": "run `tableturn recapture`"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +152,11 @@ class Worker:
         return state.phase
 
     async def _copy(self, backfill: Backfill, ledger: Ledger) -> None:
-        """Start the copy when its phase begins; once it is over there is nothing left to do."""
+        """Copy whenever its phase has come: a stream that is captured anew brings it back."""
         while not self._stopping.is_set():
             phase = (await ledger.migration.state()).phase
             if phase is Phase.BACKFILL:
                 await backfill.run()
-                return
-            if phase is not Phase.CAPTURE:
-                return
             await self._bell.wait(0.5)
 
     def _engines(self, ledger: Ledger, guard: LeaseGuard) -> Engines:
@@ -175,12 +179,13 @@ class Worker:
         )
         comparison = Comparison(compare)
         repairs = RepairPorts(plan, door, ledger, guard, comparison.rechecker)
+        back = ReturnPorts(plan, ReturnDoor(database, guard=guard), ledger, guard, comparison.rechecker)
         copying = CopySettings(least_segments=settings.segments, page_items=settings.page_items)
         return Engines(
-            Sync(database, around, self._handlers(ledger, door, guard)),
+            Sync(database, around, Meaning(self._handlers(ledger, door, guard), _cry)),
             Purger(PurgePorts(plan, door, ledger, guard, self._bell, self._stopping)),
-            Backfill(CopyPorts(database, plan, door, ledger, self._bell, self._stopping, copying)),
-            Reconciler(comparison, compare, Wake(self._bell, self._stopping), repairs),
+            Backfill(CopyPorts(database, plan, door, ledger, guard, self._clock, self._bell, self._stopping, copying)),
+            Reconciler(comparison, compare, Wake(self._bell, self._stopping), MendPorts(repairs, back, guard)),
             Director(DirectorPorts(switch, database, settings.limits(), self._stopping)),
         )
 

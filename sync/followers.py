@@ -16,13 +16,13 @@ from domain.changes import Change
 from domain.clock import Clock
 from domain.cuts import Parents, Span
 from domain.errors import GapError, IteratorExpired
-from domain.phases import Phase
 from dynamo.ports import RecordsPage, ShardPlace, Streams
 from ledger.book import Ledger
 from ledger.hints import Bell
 from ledger.marks import MarkState
 from ledger.streams import ShardRow, StreamRow
 from sync.lineage import parents
+from sync.loss import copy_has_begun
 
 Afterwards = Callable[[], Awaitable[None]]
 """What a handler wants done once the checkpoint has passed its batch."""
@@ -126,7 +126,7 @@ class ShardFollower:
         So nothing is applied before: an image put now would be newer than the copy, and what is trimmed then missing.
         """
         if not self._scanned:
-            self._scanned = (await self._around.ledger.migration.state()).phase is not Phase.CAPTURE
+            self._scanned = await copy_has_begun(self._around.ledger, self._stream)
         return not self._scanned
 
     async def _take(self, page: RecordsPage) -> bool:
@@ -211,7 +211,7 @@ class ShardFollower:
     async def _refresh(self) -> None:
         """Read the spans, the lineage, and what the handler keeps, again."""
         self._spans = await self._around.ledger.marks.spans(self._stream.name)
-        self._parents = parents(await self._around.ledger.streams.shards(self._stream.name))
+        self._parents = parents(await self._around.ledger.streams.shards(self._stream.name, self._stream.epoch))
         await self._handler.refresh()
 
     def _is_the_applications(self, change: Change) -> bool:

@@ -53,7 +53,7 @@ class Purger:
     async def round(self) -> None:
         """Purge what may go, source by source."""
         for source in self._ports.plan.sources:
-            if await self._copied(source):
+            if await self._ports.ledger.segments.done(source):
                 await self._purge(source)
 
     async def _purge(self, source: str) -> None:
@@ -75,10 +75,6 @@ class Purger:
             for stone, row in done:
                 group.create_task(purge(stone, row))
         self._ports.bell.ring()
-
-    async def _copied(self, source: str) -> bool:
-        segments = await self._ports.ledger.segments.of(source)
-        return bool(segments) and all(segment.done for segment in segments)
 
 
 def passed(stone: Tombstone, shards: Mapping[str, ShardRow]) -> bool:

@@ -6,7 +6,7 @@ stands in the ledger and is written in one transaction with it.
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from apply.returns import ReturnDoor
 from domain.changes import Change
@@ -16,7 +16,7 @@ from domain.outcomes import Reason
 from domain.positions import Version
 from dynamo.ports import Items
 from ledger.book import Ledger
-from ledger.echoes import GONE, MOST_AWAITED
+from ledger.echoes import GONE
 from ledger.findings import Lane, Quarantined
 from ledger.streams import StreamRow
 from mapping.plan import Plan
@@ -110,13 +110,8 @@ class ReverseHandler:
             echo = await self._ports.ledger.echoes.get(source_id)
             if echo.version >= str(version):
                 return "superseded"
-            if len(echo.awaited) >= MOST_AWAITED:
-                message = f"{len(echo.awaited)} echoes of one item are outstanding: the tail has to catch up first"
-                raise TransientError(message)
             standing = await self._ports.items.get_item(table, key)
-            expected = content != (GONE if standing is None else digest(standing))
-            awaited = (*echo.awaited, content) if expected else echo.awaited
-            row = replace(echo, version=str(version), content=content, awaited=awaited)
+            row = echo.after(str(version), content, GONE if standing is None else digest(standing))
             try:
                 await self._ports.door.write(table, key, item, version_row=self._ports.ledger.echoes.action(row))
             except ConditionFailed:

@@ -1,38 +1,65 @@
 """Follow every stream of the migration: discover shards, start one follower each, parents first (protocol §5).
 
-The next step down is `followers.ShardFollower.run`; what a record means is said by `forward` and `reverse`.
+A stream that has lost records stands still, loudly, until it is captured anew; the others go on. The next step down is
+`followers.ShardFollower.run`; what a record means is said by `forward` and `reverse`.
 """
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from domain.errors import FatalError, GapError
-from domain.phases import Phase
+from domain.errors import GapError
 from dynamo.ports import Database
 from ledger.streams import ShardRow, StreamRow
 from sync import lineage
 from sync.followers import Handler, ShardFollower, Surroundings
+from sync.loss import copy_has_begun, told
+
+
+class _Renewed(Exception):
+    """The stream was captured anew: what follows it in the old epoch has to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """``handler_of`` makes what says the meaning of a stream's records; ``on_gap`` hears of each loss, once."""
+
+    handler_of: Callable[[StreamRow], Handler]
+    on_gap: Callable[[StreamRow, str], None]
 
 
 class Sync:
     """Follows all streams the ledger names, for as long as it runs."""
 
-    def __init__(self, database: Database, around: Surroundings, handler_of: Callable[[StreamRow], Handler]) -> None:
-        """``handler_of`` makes what says the meaning of a stream's records."""
+    def __init__(self, database: Database, around: Surroundings, meaning: Meaning) -> None:
+        """Nothing is read before `run`."""
         self._database = database
         self._around = around
-        self._handler_of = handler_of
+        self._meaning = meaning
 
     async def run(self) -> None:
-        """Follow until told to stop. Raises GapError when records are lost, FatalError when a stream was replaced."""
+        """Follow until told to stop."""
         async with asyncio.TaskGroup() as group:
             for stream in await self._around.ledger.streams.all():
-                group.create_task(self._follow(stream))
+                group.create_task(self._keep(stream.name))
+
+    async def _keep(self, name: str) -> None:
+        """Follow a stream, epoch after epoch; after a gap it stands still until the next one."""
+        while not self._around.stopping.is_set():
+            stream = await self._around.ledger.streams.get(name)
+            if stream.gap:
+                await self._around.bell.wait(self._around.pace.tip)
+                continue
+            try:
+                await self._follow(stream)
+            except* _Renewed:
+                pass  # its row says where to begin
+            except* GapError as gaps:
+                await self._stand_still(stream, _first(gaps))
 
     async def _follow(self, stream: StreamRow) -> None:
         """Keep one follower on every shard that is ready, and look for new shards."""
-        handler = self._handler_of(stream)
+        handler = self._meaning.handler_of(stream)
         running: dict[str, asyncio.Task[ShardRow]] = {}
         async with asyncio.TaskGroup() as group:
             while not self._around.stopping.is_set():
@@ -52,25 +79,38 @@ class Sync:
 
     async def _discover(self, stream: StreamRow) -> dict[str, ShardRow]:
         """Write new shards down and return all; a shard that is gone before its end is a gap."""
+        if (await self._around.ledger.streams.get(stream.name)).epoch != stream.epoch:
+            raise _Renewed
         table = await self._database.describe_table(stream.table)
         if table is None or table.stream_arn != stream.arn:
-            message = f"the stream of {stream.table} is gone or was replaced: changes since then are missing"
-            raise FatalError(message, hint="switch it on again and start the migration of this source anew")
+            message = f"the stream of {stream.table} was switched off, or replaced by another one"
+            raise GapError(message)
         described = await self._around.streams.describe_stream(stream.arn)
-        known = await self._around.ledger.streams.shards(stream.name)
+        known = await self._around.ledger.streams.shards(stream.name, stream.epoch)
         for orphan in lineage.orphans(known, described):
-            await self._excuse(f"the parent of shard {orphan} of {stream.name} was trimmed before anybody saw it")
-        shards = await self._around.ledger.streams.discover(stream.name, described)
+            await self._excuse(stream, f"the parent of shard {orphan} was trimmed before anybody saw it")
+        shards = await self._around.ledger.streams.discover(stream, described)
         for shard_id in lineage.lost(shards, [shard.shard_id for shard in described]):
-            shards[shard_id] = await self._write_off(shards[shard_id])
+            await self._excuse(stream, f"shard {shard_id} was trimmed before it was applied to its end")
+            shards[shard_id] = await self._around.ledger.streams.save(replace(shards[shard_id], ended=True))
         return shards
 
-    async def _write_off(self, shard: ShardRow) -> ShardRow:
-        """Before anything was scanned a vanished shard is no loss; afterwards it is (protocol §4.1, §5)."""
-        await self._excuse(f"shard {shard.shard_id} of {shard.stream} was trimmed before it was applied to its end")
-        return await self._around.ledger.streams.save(replace(shard, ended=True))
-
-    async def _excuse(self, gap: str) -> None:
+    async def _excuse(self, stream: StreamRow, gap: str) -> None:
         """Raise the gap, unless nothing has been scanned yet: then the copy will read what the stream has lost."""
-        if (await self._around.ledger.migration.state()).phase is not Phase.CAPTURE:
-            raise GapError(gap, hint="changes are lost: the source must be copied again from the start")
+        if await copy_has_begun(self._around.ledger, stream):
+            raise GapError(gap)
+
+    async def _stand_still(self, stream: StreamRow, gap: GapError) -> None:
+        """Write the gap down and tell of it; nothing of the stream is read from here on (protocol §5)."""
+        ledger = self._around.ledger
+        lost = told(gap.message, (await ledger.streams.shards(stream.name, stream.epoch)).values())
+        await ledger.streams.lose(stream, lost)
+        await ledger.history.add("gap", stream=stream.name, epoch=stream.epoch, lost=lost)
+        self._meaning.on_gap(stream, lost)
+        self._around.bell.ring()
+
+
+def _first(gaps: BaseExceptionGroup[GapError]) -> GapError:
+    """Return the first gap of a group, however deep: what one follower lost, the others mostly have lost as well."""
+    found = gaps.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found

@@ -14,14 +14,14 @@ from typing import Any
 
 from apply.door import Door
 from apply.returns import ReturnDoor
-from backfill.runner import Backfill, CopyPorts, CopySettings
+from backfill.runner import Backfill
+from backfill.walk import CopyPorts, CopySettings, Walk
 from cutover.gates import Limits
 from cutover.marking import Marker
 from cutover.runner import Director, DirectorPorts
 from cutover.sequence import SwitchPorts, SwitchSettings
 from domain.clock import Clock
 from domain.phases import Phase, Side
-from domain.positions import Version
 from dynamo.ports import Database
 from ledger.book import Ledger, leader_ledger, operator_ledger
 from ledger.hints import Bell
@@ -30,13 +30,14 @@ from ledger.streams import StreamRow
 from mapping.plan import Plan
 from reconcile.rechecks import Patience
 from reconcile.repairs import RepairPorts
-from reconcile.runner import ComparePorts, CompareSettings, Comparison, Generation, Reconciler, Wake
+from reconcile.returning import ReturnPorts
+from reconcile.runner import ComparePorts, CompareSettings, Comparison, Generation, MendPorts, Reconciler, Wake
 from service.supervisor import supervise
 from sync.followers import Handler, Pace, Surroundings
 from sync.forward import Counts, ForwardHandler, ForwardPorts
 from sync.purging import PurgePorts, Purger
 from sync.reverse import ReverseHandler, ReversePorts
-from sync.runner import Sync
+from sync.runner import Meaning, Sync
 from tests.seams import Crashed, Seam, SeamedDatabase
 
 _GRACE = 8.0
@@ -78,6 +79,7 @@ class Engines:
     sync: Sync
     purger: Purger
     backfill: Backfill
+    copying: CopyPorts
     comparison: Comparison
     reconciler: Reconciler
     director: Director
@@ -102,6 +104,7 @@ class Crew:
         self.stopping = asyncio.Event()
         self.counts: Counts = Counter()
         self.held: list[Seam] = []
+        self.gaps: list[str] = []
         self._kept = False
         self.guard = LeaseGuard(place.clock, place.tempo.lease)
         self._plain = operator_ledger(self.database, place.ledger_table, place.clock, who=name)
@@ -166,10 +169,12 @@ class Crew:
 
     async def copy_page(self, source: str) -> bool:
         """Copy the next page of a source; tell whether there was one."""
-        backfill = self.engines.backfill
-        for segment in await backfill._segments(source):
+        walk, segments = Walk(self.engines.copying), self.ledger.segments
+        table = self.place.plan.sources[source].definition
+        settle = self.engines.backfill.settling(await self.ledger.streams.get(source))
+        for segment in await walk.segments(table, segments, source):
             if not segment.done:
-                await backfill._page(segment, Version(1))
+                await walk.page(table, segments, segment, settle)
                 return True
         return False
 
@@ -210,14 +215,11 @@ class Crew:
                 return
 
     async def _copy(self) -> None:
-        """Start the copy when its phase begins (`service.worker`)."""
+        """Copy whenever its phase has come (`service.worker`)."""
         while not self.stopping.is_set():
             phase = (await self.ledger.migration.state()).phase
             if phase is Phase.BACKFILL:
                 await self.copy()
-                return
-            if phase is not Phase.CAPTURE:
-                return
             await self.bell.wait(0.5)
 
     def _wired(self) -> Engines:
@@ -229,13 +231,16 @@ class Crew:
         switch = SwitchPorts(plan, ledger, marker, guard, clock, bell, tempo.switch)
         compare = ComparePorts(database, plan, clock, tempo.compare)
         comparison = Comparison(compare)
+        copying = CopyPorts(database, plan, door, ledger, guard, clock, bell, stopping, tempo.copying)
         repairs = RepairPorts(plan, door, ledger, guard, comparison.rechecker)
+        back = ReturnPorts(plan, ReturnDoor(database, guard=guard), ledger, guard, comparison.rechecker)
         return Engines(
-            sync=Sync(database, around, self._handlers(door)),
+            sync=Sync(database, around, Meaning(self._handlers(door), lambda stream, _: self.gaps.append(stream.name))),
             purger=Purger(PurgePorts(plan, door, ledger, guard, bell, stopping)),
-            backfill=Backfill(CopyPorts(database, plan, door, ledger, bell, stopping, tempo.copying)),
+            backfill=Backfill(copying),
+            copying=copying,
             comparison=comparison,
-            reconciler=Reconciler(comparison, compare, Wake(bell, stopping), repairs),
+            reconciler=Reconciler(comparison, compare, Wake(bell, stopping), MendPorts(repairs, back, guard)),
             director=Director(DirectorPorts(switch, database, tempo.limits, stopping, tempo.poll)),
             door=door,
             marker=marker,

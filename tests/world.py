@@ -19,7 +19,7 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
-from backfill.runner import CopySettings
+from backfill.walk import CopySettings
 from cutover.sequence import SwitchSettings
 from domain.clock import Clock
 from domain.items import STAMP, AttributeValue, Item, TargetKey, mark_id

@@ -80,7 +80,6 @@ MUTANTS = [
         "backfill begun before capture",
         (
             Edit("tests.crew", "if phase is Phase.BACKFILL:", "if phase in {Phase.CAPTURE, Phase.BACKFILL}:"),
-            Edit("service.worker", "if phase is Phase.BACKFILL:", "if phase in {Phase.CAPTURE, Phase.BACKFILL}:"),
         ),
     ),
     Mutant(
