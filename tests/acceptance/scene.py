@@ -64,7 +64,7 @@ class Scene:
         return str(flag["serving"]), bool(flag["writable"])
 
     def copied(self, source: str) -> int:
-        return sum(int(row["items"]) for row in self.rows(f"segments/{source}"))
+        return sum(int(row["items"]) for row in self.rows(f"segments/{source}/1"))
 
     def reaches(self, phase: str, *, seconds: float = 40.0) -> None:
         """Wait for a phase, as long as one of our workers lives."""

@@ -31,7 +31,7 @@ def test_killed_in_the_middle_of_the_copy_it_goes_on_from_its_cursor(scene: Scen
     first = program.work()
     eventually("a cursor is inside", lambda: USERS // 5 <= scene.copied("users") <= USERS // 2, pause=0.01)
     first.kill()
-    at_kill = scene.rows("segments/users")
+    at_kill = scene.rows("segments/users/1")
     assert any(row["cursor"] and not row["done"] for row in at_kill), "it was killed strictly inside"
     copied = scene.copied("users")
     written = _written(legacy)
@@ -112,7 +112,7 @@ def _goes_on_from(scene: Scene, at_kill: list[Plain]) -> None:
     """Watch the segments until the copy has moved: no figure may fall below what it was at the kill."""
 
     def moved() -> bool:
-        now = scene.rows("segments/users")
+        now = scene.rows("segments/users/1")
         assert [row["items"] >= was["items"] for row, was in zip(now, at_kill, strict=True)] == [True] * len(at_kill)
         assert [row["total"] for row in now] == [row["total"] for row in at_kill]
         return sum(int(row["items"]) for row in now) > sum(int(row["items"]) for row in at_kill)
