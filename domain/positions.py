@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 _SEQUENCE_DIGITS = 40
-_FORMAT = re.compile(r"(\d{6})\.(\d{40})\.(\d{4})")
+_FORMAT = re.compile(r"([0-9]{6})\.([0-9]{40})\.([0-9]{4})")  # \d would take figures of any script
 
 
 @dataclass(frozen=True, slots=True, order=True)

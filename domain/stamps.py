@@ -1,7 +1,7 @@
 """The stamp: whose item this is, how new, and whether we wrote exactly this (protocol §1, §2)."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from domain.items import STAMP, Item, digest
 from domain.positions import Version
@@ -23,14 +23,15 @@ class Stamp:
     @classmethod
     def of(cls, item: Item) -> Self | None:
         """Read the stamp of an item; None when it has none or something that only looks like one."""
-        fields = item.get(STAMP, {}).get("M")
-        if not isinstance(fields, dict):
+        fields = _fields(item)
+        source, version, checksum = (_text(fields.get(name)) for name in ("src", "ver", "sum"))
+        if source is None or version is None or checksum is None:
             return None
         try:
-            version = Version.parse(fields["ver"]["S"])
-            return cls(fields["src"]["S"], str(version), fields["sum"]["S"], bool(fields.get("dead", {}).get("BOOL")))
-        except (KeyError, TypeError, ValueError):
+            Version.parse(version)
+        except ValueError:
             return None
+        return cls(source, version, checksum, fields.get("dead") == {"BOOL": True})
 
     @classmethod
     def fresh(cls, item: Item, source: str, version: Version, *, dead: bool = False) -> Self:
@@ -59,8 +60,19 @@ class Stamp:
 
 def is_tombstone(item: Item) -> bool:
     """Tell whether the item is one of our tombstones (protocol §3)."""
-    fields = item.get(STAMP, {}).get("M")
-    if not isinstance(fields, dict) or "dead" not in fields:
+    if "dead" not in _fields(item):
         return False  # told without reading the whole stamp: nearly every item ends here
     stamp = Stamp.of(item)
     return stamp is not None and stamp.dead and stamp.fits(item)
+
+
+def _fields(item: Item) -> dict[str, Any]:
+    """Return what stands in the stamp; nothing for one that only looks like it."""
+    value: object = item.get(STAMP)
+    fields = value.get("M") if isinstance(value, dict) else None
+    return fields if isinstance(fields, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    content = value.get("S") if isinstance(value, dict) else None
+    return content if isinstance(content, str) else None
