@@ -28,6 +28,7 @@ async def gather(ledger: Ledger, tables: Tables, plan: Plan, clock: Clock) -> Fa
         phase=state.phase,
         now_ms=now,
         since_ms=state.since_ms,
+        revision=state.revision,
         serving=state.flag.serving,
         captured=bool(through) and all(through.values()),
         copied=await is_copied(ledger, plan),

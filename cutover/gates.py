@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from domain.clock import credible
 from domain.phases import Phase, Side
 
 RECAPTURED_IN = frozenset(set(Phase) - {Phase.PLANNED, Phase.CUTOVER, Phase.ABORTED, Phase.DONE})
@@ -36,6 +37,7 @@ class Facts:
     now_ms: int
     since_ms: int
     serving: Side
+    revision: int = 0
     captured: bool = False
     copied: bool = False
     gaps: Mapping[str, str] = field(default_factory=dict)
@@ -53,12 +55,17 @@ class Facts:
         return max((self.age_ms(through) for through in own), default=_FOREVER_MS)
 
     def age_ms(self, at_ms: int) -> int:
-        """Return how long ago something was; 0 stands for never."""
+        """Return how long ago something was; 0 stands for never, and so does the future: a clock has jumped."""
+        at_ms = credible(at_ms, self.now_ms)
         return self.now_ms - at_ms if at_ms else _FOREVER_MS
 
     def reconciled_ms(self, side: Side) -> int:
         """Return since when everything is compared with ``side`` serving; 0 for never."""
         return int(self.reconciled.get(side, {}).get("scanned_through_ms", 0))
+
+    def is_compared_since(self, side: Side) -> bool:
+        """Tell whether everything was compared, with ``side`` serving, since the phase began: by revision, no clock."""
+        return int(self.reconciled.get(side, {}).get("state", -1)) >= self.revision
 
     def is_clean(self, side: Side) -> bool:
         """Tell whether the last full comparison with ``side`` serving found nothing."""

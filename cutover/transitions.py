@@ -44,7 +44,7 @@ def may_abort(phase: Phase) -> bool:
 
 def next_phase(facts: Facts) -> tuple[Phase, str] | None:
     """Return the phase that the evidence allows by itself, and why; None to stay. Cutovers are never automatic."""
-    clean = facts.is_clean(Side.SOURCE) and facts.reconciled_ms(Side.SOURCE) >= facts.since_ms
+    clean = facts.is_clean(Side.SOURCE) and facts.is_compared_since(Side.SOURCE)
     match facts.phase:
         case Phase.CAPTURE if facts.captured and facts.lag_ms(Side.SOURCE) < CAPTURE_AGE_MS:
             return Phase.BACKFILL, "every shard is written down and read"

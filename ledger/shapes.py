@@ -206,7 +206,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "requests/verify": Shape({**_ASKED.fields, "answer": _map_with(Shape(optional=_COMPARED))}),
     "requests": _ASKED,
     "evidence/worker": Shape({"settled": _TRUTH, "at_ms": _COUNT}),
-    "evidence/reconcile": Shape({**_COMPARED, "scanned_through_ms": _COUNT, "scan_ms": _COUNT, "at_ms": _COUNT}),
+    "evidence/reconcile": Shape(
+        {**_COMPARED, "scanned_through_ms": _COUNT, "scan_ms": _COUNT, "at_ms": _COUNT}, optional={"state": _COUNT}
+    ),
     "evidence/switch": Shape({"blocked_ms": _COUNT, "at_ms": _COUNT}),
     "evidence": Shape({"at_ms": _COUNT}),
     "history": Shape({"event": _TEXT, "at_ms": _COUNT, "who": _TEXT}),

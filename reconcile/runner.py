@@ -248,7 +248,8 @@ class Reconciler:
 
     async def reconcile(self, *, fenced: bool, repair: bool) -> Generation:
         """Do one generation, repair if asked, and compare again what was repaired; write the evidence."""
-        serving = (await self._ledger.migration.state()).flag.serving
+        state = await self._ledger.migration.state()
+        serving = state.flag.serving
         owed = await self._owed_back(serving)
         settings = self._ports.settings
         patience = settings.fenced_patience if fenced else settings.patience
@@ -257,7 +258,8 @@ class Reconciler:
             repaired = await self._repaired(found)
             await self._ledger.history.add("repaired", ids=len(found.verdict.mismatches), puts=repaired)
             found = await self._comparison.generation(serving, patience)
-        await self._ledger.evidence.put(f"reconcile/{serving}", found.evidence(self._ports.plan))
+        dated = {**found.evidence(self._ports.plan), "state": state.revision}
+        await self._ledger.evidence.put(f"reconcile/{serving}", dated)
         if owed and not found.verdict.mismatches.keys() - await self._waiting():
             row = SegmentRow(owed.name, 0, 1, owed.copy_epoch, done=True, items=found.compared)
             await self._ledger.segments.save(row)

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Protocol
 
 from domain.changes import Change
-from domain.clock import Clock
+from domain.clock import Clock, credible
 from domain.cuts import Parents, Span
 from domain.errors import GapError, IteratorExpired
 from dynamo.ports import RecordsPage, ShardPlace, Streams
@@ -156,8 +156,8 @@ class ShardFollower:
                 await self._handler.take(list(run), self.shard.shard_id)
             elif then := await self._handler.tail(list(run)):
                 afterwards.append(then)
-        last = batch[-1]
-        through = max(self.shard.through_ms, last.created_ms)
+        last, now_ms = batch[-1], self._around.clock.wall_ms()
+        through = max(credible(self.shard.through_ms, now_ms), credible(last.created_ms, now_ms))
         await self._save(replace(self.shard, checkpoint=last.sequence, through_ms=through))
         for then in afterwards:
             await then()
@@ -166,10 +166,12 @@ class ShardFollower:
         """Note how far the look at the tip carried, and the shard's end.
 
         Two short pages in a row: everything written before the first of the two was asked for has been seen. This is
-        for lag and budgets; that a shard is drained is proved by marks alone.
+        for lag and budgets; that a shard is drained is proved by marks alone. What a clock that has jumped back
+        left in the future is forgotten.
         """
-        short = self._is_short(page)
-        through = max(self.shard.through_ms, self._looked_ms) if short and self._looked_ms else self.shard.through_ms
+        short, through = self._is_short(page), credible(self.shard.through_ms, looked_ms)
+        if short:
+            through = max(through, credible(self._looked_ms, looked_ms))
         self._looked_ms = looked_ms if short else 0
         if page.next_iterator is None:
             checkpoint = self._read_to if self._read_to is not None else self.shard.checkpoint

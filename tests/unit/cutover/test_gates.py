@@ -11,7 +11,8 @@ from cutover.transitions import CAPTURE_AGE_MS, CAUGHT_UP_LAG_MS, FOLLOWERS, may
 from domain.phases import Phase, Side
 
 NOW = 1_795_438_000_000
-CLEAN = {"mismatches": 0, "scanned_through_ms": NOW - 1000, "scan_ms": 100}
+CLEAN = {"mismatches": 0, "scanned_through_ms": NOW - 1000, "scan_ms": 100, "state": 7}
+DAY = 24 * 3600 * 1000
 LIMITS = Limits(bake_ms=60_000)
 
 GOOD = Facts(
@@ -19,6 +20,7 @@ GOOD = Facts(
     now_ms=NOW,
     since_ms=NOW - 100_000,
     serving=Side.SOURCE,
+    revision=7,
     captured=True,
     copied=True,
     through_ms={"users": NOW - 500, "audit": NOW - 900, "target": NOW - 100},
@@ -60,6 +62,7 @@ COMMON = [
     ({"quarantined": {"stray": 1}}, {"quarantine"}),
     ({"worker_ms": NOW - 31_000}, {"worker"}),
     ({"worker_ms": 0}, {"worker"}),
+    ({"worker_ms": NOW + DAY}, {"worker"}),
     ({"worker_settled": False}, {"worker"}),
 ]
 
@@ -85,6 +88,9 @@ def test_every_switch_is_refused_for(gates: Gates, good: Facts, changed: dict[st
         (replace(GOOD, through_ms=lagging("target", 13 * 3_600_000)), {"headroom"}),
         (replace(GOOD, through_ms=lagging("users", 13 * 3_600_000)), {"caught-up", "headroom"}),
         (replace(GOOD, through_ms={}), {"caught-up", "headroom"}),
+        (replace(GOOD, through_ms=lagging("users", -DAY)), {"caught-up", "headroom"}),
+        (replace(GOOD, through_ms=lagging("users", -1000)), set()),
+        (replace(GOOD, reconciled=found(Side.SOURCE, scanned_through_ms=NOW + DAY)), {"reconciled-lately"}),
         (replace(GOOD, reconciled=found(Side.SOURCE, mismatches=1)), {"reconciled"}),
         (replace(GOOD, reconciled=found(Side.TARGET, mismatches=1)), set()),
         (replace(GOOD, reconciled=found(Side.SOURCE, scanned_through_ms=NOW - 901_000)), {"reconciled-lately"}),
@@ -148,8 +154,8 @@ def test_no_evidence_leads_beside_the_table_and_none_into_a_switch_or_an_end() -
         (replace(GOOD, phase=Phase.CATCHUP, through_ms=lagging("audit", CAUGHT_UP_LAG_MS)), None),
         (replace(GOOD, phase=Phase.VERIFY), Phase.READY),
         (replace(GOOD, phase=Phase.ROLLED_BACK), Phase.READY),
-        (replace(GOOD, phase=Phase.VERIFY, since_ms=NOW - 999), None),
-        (replace(GOOD, phase=Phase.ROLLED_BACK, since_ms=NOW - 999), None),
+        (replace(GOOD, phase=Phase.VERIFY, revision=8), None),
+        (replace(GOOD, phase=Phase.ROLLED_BACK, revision=8), None),
         (GOOD, None),
         (replace(GOOD, reconciled=found(Side.SOURCE, mismatches=1)), Phase.VERIFY),
         (BAKING, None),
