@@ -1,8 +1,7 @@
-"""The plan file as written: YAML read without surprises, then held against its shape.
+"""The plan file as written, read by `mapping.plainyaml` and held against its shape.
 
-The loader knows text, true, false and nothing: no floats, no dates, no octal numbers, no `yes`. Names given twice are
-refused instead of overwritten. What the words mean is in docs/reference/plan-file.md; what pydantic cannot see
-(templates, overlaps, types of index keys) is checked by `mapping.plancheck`.
+What the words mean is in docs/reference/plan-file.md; what pydantic cannot see (templates, overlaps, types of index
+keys) is checked by `mapping.plancheck`.
 """
 
 from pathlib import Path
@@ -12,10 +11,15 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from domain.tables import ViewType
+from mapping.plainyaml import TooLarge, read_plain
 from mapping.problems import PlanError, Problem
 
 KeyType = Literal["S", "N", "B"]
 AnyType = Literal["S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS"]
+
+
+Name = Annotated[str, Field(min_length=1)]
+"""Of an attribute: DynamoDB has none without a name."""
 
 
 def _listed(value: object) -> object:
@@ -29,8 +33,8 @@ class _Strict(BaseModel):
 class IndexFile(_Strict):
     """A secondary index: key attributes with types, hash key first; ``include`` limits the projection."""
 
-    key: dict[str, KeyType] = Field(min_length=1, max_length=2)
-    include: list[str] | None = None
+    key: dict[Name, KeyType] = Field(min_length=1, max_length=2)
+    include: list[Name] | None = None
     local: bool = False
 
 
@@ -38,9 +42,9 @@ class TableFile(_Strict):
     """A table: its name with variables, key, indexes, TTL attribute, stream view and protections."""
 
     table: str = Field(min_length=1)
-    key: dict[str, KeyType] = Field(min_length=1, max_length=2)
+    key: dict[Name, KeyType] = Field(min_length=1, max_length=2)
     indexes: dict[str, IndexFile] = {}
-    ttl: str | None = None
+    ttl: Name | None = None
     stream: ViewType | None = None
     deletion_protection: bool = False
     point_in_time_recovery: bool = False
@@ -49,14 +53,14 @@ class TableFile(_Strict):
 class SourceFile(TableFile):
     """A legacy table. ``attributes`` None: every name is at home there; ``sensitive`` names are never printed."""
 
-    attributes: list[str] | None = None
+    attributes: list[Name] | None = None
     sensitive: list[str] = []
 
 
 class InverseFile(_Strict):
     """The way back of a derived attribute: which legacy attribute it brings up to date."""
 
-    attribute: str
+    attribute: Name
     otherwise: str | bool | None = None
     absent: Literal["keep", "remove"] = "keep"
     python: str | None = None
@@ -70,7 +74,7 @@ class RuleFile(_Strict):
     copy_: str | None = Field(default=None, alias="copy")
     convert: str | None = None
     choose: str | None = None
-    map: dict[str, "RuleFile"] | None = None
+    map: dict[Name, "RuleFile"] | None = None
     python: str | None = None
     type: AnyType | None = None
     with_: str | None = Field(default=None, alias="with")
@@ -85,9 +89,9 @@ Pair = Annotated[list[str | RuleFile], BeforeValidator(_listed), Field(min_lengt
 class TargetFile(TableFile):
     """The single table, and what every primary item of it also gets."""
 
-    type_attribute: str
-    defaults: dict[str, RuleFile] = {}
-    reserved: list[str] = []
+    type_attribute: Name
+    defaults: dict[Name, RuleFile] = {}
+    reserved: list[Name] = []
 
 
 class BesideFile(_Strict):
@@ -95,7 +99,7 @@ class BesideFile(_Strict):
 
     key: Annotated[list[str], BeforeValidator(_listed)]
     when: dict[str, Literal["filled"] | list[str]] = {}
-    attributes: dict[str, RuleFile] = {}
+    attributes: dict[Name, RuleFile] = {}
     indexes: dict[str, Pair] = {}
     carry: Literal["all", "none"] = "none"
 
@@ -107,7 +111,7 @@ class EntityFile(_Strict):
     key: Annotated[list[str], BeforeValidator(_listed)]
     carry: Literal["all"]
     indexes: dict[str, Pair] = {}
-    derived: dict[str, RuleFile] = {}
+    derived: dict[Name, RuleFile] = {}
     beside: dict[str, BesideFile] = {}
 
 
@@ -121,33 +125,11 @@ class PlanFile(_Strict):
     entities: dict[str, EntityFile] = Field(min_length=1)
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """Text, true, false, null; a name given twice is an error."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, Any]]] = {}  # noqa: RUF012 - PyYAML's own way to say it
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
-        """Build a mapping; raises ConstructorError with the line of a name that is given twice."""
-        names = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for position, name in enumerate(names):
-            if name in names[:position]:
-                mark = node.value[position][0].start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"{name!r} is given twice", mark)
-        return super().construct_mapping(node, deep)
-
-
-for _tag, _pattern, _first in (
-    ("tag:yaml.org,2002:bool", r"^(?:true|false)$", "tf"),
-    ("tag:yaml.org,2002:null", r"^(?:null|~|)$", ["n", "~", ""]),
-):
-    _PlainLoader.add_implicit_resolver(_tag, __import__("re").compile(_pattern), list(_first))
-
-
 def read_plan_file(path: Path) -> PlanFile:
     """Read and shape-check a plan file; raises PlanError naming file, field and way out."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)  # noqa: S506 - a SafeLoader, stricter
-    except (OSError, UnicodeError) as error:
+        content = read_plain(path)
+    except (OSError, UnicodeError, TooLarge) as error:
         raise PlanError(str(path), [Problem("file", str(error), "name a readable UTF-8 file")]) from error
     except yaml.YAMLError as error:
         said = " ".join(str(error).split())
@@ -169,7 +151,7 @@ _WAYS_OUT = {
 
 
 def _problem(found: dict[str, Any]) -> Problem:
-    where = ".".join(str(part) for part in found["loc"]) or "file"
+    where = ".".join(str(part) for part in found["loc"]).encode(errors="backslashreplace").decode() or "file"
     given = found.get("input")
     shown = f", found {given!r}" if isinstance(given, str | bool) else ""
     return Problem(where, f"{found['msg']}{shown}", _WAYS_OUT.get(found["type"], "see docs/reference/plan-file.md"))
