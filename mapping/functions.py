@@ -54,7 +54,7 @@ class PlanFunction:
 def load_function(path: str, folder: Path) -> PlanFunction:
     """Find ``module:function``; raises FunctionMissing saying what is not there."""
     module_name, _, name = path.partition(":")
-    if not module_name or not name:
+    if not name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
         raise FunctionMissing(f"{path!r} is not of the form module:function")
     module = _module(module_name, folder)
     function = getattr(module, name, None)
@@ -76,6 +76,6 @@ def _module(name: str, folder: Path) -> ModuleType:
             raise FunctionMissing(f"{beside} cannot be loaded")
         module = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(module)
-    except (ImportError, SyntaxError, *_EXPECTED) as error:
+    except (ImportError, OSError, SyntaxError, *_EXPECTED) as error:
         raise FunctionMissing(f"module {name!r} cannot be imported: {error}") from error
     return module

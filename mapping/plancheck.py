@@ -10,7 +10,7 @@ from domain.items import MARK_PREFIX
 from mapping.definitions import fixed_names
 from mapping.entities import Entity, KeyPair
 from mapping.overlaps import overlap
-from mapping.overrides import NEVER_RESERVED
+from mapping.overrides import ALWAYS_RESERVED, NEVER_RESERVED
 from mapping.planfile import PlanFile, TableFile
 from mapping.problems import Problem
 from mapping.templates import Part
@@ -70,6 +70,9 @@ def _names(file: PlanFile) -> Iterator[Problem]:
     for name in file.target.defaults:
         if name in taken - (local - file.target.key.keys()):
             yield Problem(f"target.defaults.{name}", f"{name} is a key or our own", "choose another name")
+    named = [*file.target.key, *(name for index in file.target.indexes.values() for name in index.key)]
+    for name in sorted(ALWAYS_RESERVED & {*named, file.target.type_attribute, file.target.ttl or ""}):
+        yield Problem("target", f"{name} is our own", "choose another name for key, index key, TTL or type attribute")
     for name in NEVER_RESERVED & {*file.target.reserved, *taken}:
         yield Problem("target", f"{name} is what `_legacy` itself uses", "choose another name")
     blocked = (taken - ({file.target.ttl} if file.target.ttl else set())) | file.target.defaults.keys()

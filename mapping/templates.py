@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from domain.items import Item
 from mapping.converters import BY_TYPE, CONVERTERS, Converter, plain_text
+from mapping.sizes import HASH_KEY_BYTES
 
 _PIECE = re.compile(r"\{([^{}|]+)(?:\|([^{}|]+))?\}|([^{}]+)")
 
@@ -104,6 +105,10 @@ def open_template(written: str, *, types: Mapping[str, str]) -> Template:
 def sealed_template(written: str, *, types: Mapping[str, str]) -> Template:
     """Compile a template for a target key. Raises TemplateError, also for placeholders that touch each other."""
     pieces = _pieces(written, types)
+    if sum(len(piece) for piece in pieces if isinstance(piece, str)) > HASH_KEY_BYTES:
+        raise TemplateError(
+            "a template whose constants are too long for any key", f"a key holds {HASH_KEY_BYTES} bytes"
+        )
     sealed: list[str | Part] = []
     for position, piece in enumerate(pieces):
         following = pieces[position + 1] if position + 1 < len(pieces) else None
