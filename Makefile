@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint simulate mutants fuzz bench lock clean
+.PHONY: help setup demo test lint simulate mutants fuzz crashes bench lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ mutants: setup ## show that the simulation catches every bug it should
 FUZZ ?= 20000
 fuzz: setup ## FUZZ=20000 examples of every fuzz test, new ones each time; failing ones are kept in .hypothesis
 	@FUZZ_EXAMPLES=$(FUZZ) $(BIN)/pytest -q --timeout=0 --durations=0 tests/fuzz
+
+KILLS ?= 100
+crashes: setup ## KILLS=100 kill -9 of real workers behind a broken network; then with rolling shards (needs libfaketime)
+	@$(BIN)/python -m tests.crashes --kills $(KILLS) --rolls 2
 
 lint: setup ## style, types, layers
 	@$(BIN)/ruff check .

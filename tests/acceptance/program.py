@@ -170,16 +170,17 @@ class Program:
         self.done.append(Done(process.returncode, out, err, 0.0))
         return self.done[-1]
 
-    def work(self, *words: str, **settings: str | None) -> Worker:
-        """Start a worker."""
+    def work(self, *words: str, output: Path | None = None, **settings: str | None) -> Worker:
+        """Start a worker; what it says goes to its log, or to ``output``, which nobody reads."""
         log = self.folder / f"worker-{len(self.workers)}.log"
-        with log.open("wb") as output:
+        log.touch()
+        with (output or log).open("wb") as said:
             process = subprocess.Popen(
                 [BINARY, "run", *words],
                 env=self._with(settings),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=said,
                 stderr=subprocess.STDOUT,
             )
         self.workers.append(Worker(process, log))
