@@ -15,7 +15,7 @@ from cutover.sequence import SwitchPorts, SwitchResult, SwitchSequence, take_bac
 from cutover.transitions import may_abort, next_phase
 from domain.errors import ConditionFailed, RefusedError
 from domain.phases import Phase, Side
-from dynamo.ports import Tables
+from dynamo.ports import Database
 from ledger.requests import Request, RequestKind, RequestState
 
 _HEARTBEAT = 5.0
@@ -31,7 +31,7 @@ class DirectorPorts:
     """What directing works with; ``poll``: seconds between rounds, which the bell shortens."""
 
     switch: SwitchPorts
-    tables: Tables
+    database: Database
     limits: Limits
     stopping: asyncio.Event
     poll: float = 1.0
@@ -156,7 +156,7 @@ class Director:
         finally:
             told.cancel()
             switching.cancel()  # nothing to it when it is over
-            await asyncio.wait({switching})
+            await asyncio.gather(switching, return_exceptions=True)  # what failed elsewhere is told there, not twice
         if switching.cancelled() and sequence.result is not None:
             return sequence.result  # what became of it, even if it was told to stop in its very last step
         return switching.result()
@@ -166,7 +166,7 @@ class Director:
         facts = request.facts
         stream = await recapture(
             self._ledger,
-            self._ports.tables,
+            self._ports.database,
             facts["stream"],
             epoch=facts["epoch"],
             why=str(facts.get("reason", "asked for")),
@@ -203,7 +203,7 @@ class Director:
         return [Gate("before-the-switch", value, facts.phase, "a phase before CUTOVER", hint)]
 
     async def _facts(self) -> Facts:
-        return await gather(self._ledger, self._ports.tables, self._ports.switch.plan, self._clock)
+        return await gather(self._ledger, self._ports.database, self._ports.switch.plan, self._clock)
 
     async def _show_life(self) -> None:
         """Write down that the worker lives, and whether writes of a worker before it may still land."""

@@ -3,8 +3,10 @@
 import asyncio
 import getpass
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any, NoReturn
 
@@ -37,13 +39,28 @@ def carry_out(command: Callable[[], Awaitable[Exit]]) -> NoReturn:
         cause = gravest(error)
         if not isinstance(cause, TableturnError):
             raise
-        ERR.print(f"[red]error:[/red] {cause.message}", markup=True)
-        if cause.hint:
-            ERR.print(f"       {cause.hint}")
         code = exit_code(cause)
+        with suppress(OSError):  # the disk under it is full: the exit code still tells
+            ERR.print(f"[red]error:[/red] {cause.message}", markup=True)
+            if cause.hint:
+                ERR.print(f"       {cause.hint}")
     except KeyboardInterrupt:
         code = Exit.FAILED
+    _give_up_unwritten_logs()
     sys.exit(code)
+
+
+def _give_up_unwritten_logs() -> None:
+    """Let a full disk under standard error cost log lines and nothing else: Python would end with 120 for them.
+
+    Standard output is another matter: what cannot be written there is what was asked for.
+    """
+    try:
+        sys.stderr.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
 
 
 def exit_code(error: TableturnError) -> Exit:
