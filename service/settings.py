@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,6 +31,11 @@ ENVIRONMENT = {
 """Where each setting stands in the environment; the endpoint has `dynamo.local.ENDPOINT_VARIABLES`."""
 
 
+_LONGEST = 10 * 365 * 86_400
+Seconds = Annotated[float, Field(le=_LONGEST, allow_inf_nan=False)]
+"""At most ten years: for ever is no time to wait for, and no number of milliseconds either."""
+
+
 class Settings(BaseModel):
     """What one process is told; all of it can differ between two workers of one migration."""
 
@@ -41,17 +47,21 @@ class Settings(BaseModel):
     region: str | None = Field(None, description="AWS region; none: what the AWS profile says")
     dry_run: bool = Field(default=False, description="init: say what would be done, and do nothing")
     log_level: str = Field("info", pattern="(?i)^(debug|info|warning|warn|error)$", description="least level logged")
-    lease_seconds: float = Field(10.0, gt=0, description="s: a standby takes over after it; 5 at least where busy")
-    request_seconds: float = Field(3.0, gt=0, description="s: longest time-out of one write; fits into the lease")
-    flag_staleness_seconds: float = Field(1.0, ge=0, description="s: how old an application's view of the flag may be")
-    longest_request_seconds: float = Field(2.0, ge=0, description="s: the application's longest write request")
-    max_blocked_seconds: float = Field(
+    lease_seconds: Seconds = Field(10.0, gt=0, description="s: a standby takes over after it; 5 at least where busy")
+    request_seconds: Seconds = Field(3.0, gt=0, description="s: longest time-out of one write; fits into the lease")
+    flag_staleness_seconds: Seconds = Field(
+        1.0, ge=0, description="s: how old an application's view of the flag may be"
+    )
+    longest_request_seconds: Seconds = Field(2.0, ge=0, description="s: the application's longest write request")
+    max_blocked_seconds: Seconds = Field(
         10.0, gt=0, description="s: a switch that blocks writes longer takes itself back"
     )
-    bake_seconds: float = Field(604_800.0, ge=0, description="s: the least time between cutover and complete: 7 days")
-    reconcile_interval_seconds: float = Field(60.0, gt=0, description="s: between scheduled full comparisons")
-    page_items: int | None = Field(None, gt=0, description="items a scanned page holds at most; none: 1 MB pages")
-    segments: int = Field(2, gt=0, description="scan segments per source, at least")
+    bake_seconds: Seconds = Field(604_800.0, ge=0, description="s: the least time between cutover and complete: 7 days")
+    reconcile_interval_seconds: Seconds = Field(60.0, gt=0, description="s: between scheduled full comparisons")
+    page_items: int | None = Field(
+        None, gt=0, le=1_000_000, description="items a scanned page holds at most; none: 1 MB pages"
+    )
+    segments: int = Field(2, gt=0, le=1_000_000, description="scan segments per source, at least")
     host: str = Field("127.0.0.1", description="address to listen on: loopback unless told otherwise")
     port: int = Field(9464, ge=0, le=65_535, description="port of /metrics and /healthz; 0: any free one")
 
@@ -81,4 +91,11 @@ class Settings(BaseModel):
         """Return the plan file: as named, or the one of that name that ships with the program."""
         given = Path(self.plan)
         shipped = Path(__file__).parent.parent / "plans" / f"{self.plan}.yaml"
-        return shipped if not given.exists() and shipped.exists() else given
+        return shipped if not _stands(given) and _stands(shipped) else given
+
+
+def _stands(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long for any file; reading it says so by name
+        return False

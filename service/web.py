@@ -48,9 +48,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
         listener.listen()  # now, and not when the server starts: else two processes could bind one port unseen
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:  # the latter two for what is no name of a host
         listener.close()
-        message = f"cannot listen on {host}:{port}: {error.strerror}"
+        message = f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}"
         raise FatalError(message, hint="choose another with --port (0 takes any free one)") from error
     return listener
 
