@@ -45,7 +45,7 @@ def cutover_gate(name: str, **changed: Any) -> Gate:
 
 @pytest.mark.parametrize("beyond", [0, 1])
 def test_a_gate_passes_at_its_limit_and_not_beyond(beyond: int) -> None:
-    at_limit = {
+    at_limit: dict[str, dict[str, Any]] = {
         "caught-up": {"through_ms": {**GOOD.through_ms, "users": NOW - LIMITS.lag_ms - beyond}},
         "headroom": {
             "through_ms": {**GOOD.through_ms, "target": NOW - (LIMITS.retention_ms - LIMITS.headroom_ms) - beyond}
