@@ -21,7 +21,8 @@ class Pages:
 
 def application(pages: Pages) -> FastAPI:
     """Return the web application."""
-    app = FastAPI(title="tableturn", docs_url=None, redoc_url=None, openapi_url=None)
+    # No redirects: to a path with a slash too many Starlette answers 500 when the query is not UTF-8.
+    app = FastAPI(title="tableturn", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
