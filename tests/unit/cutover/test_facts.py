@@ -1,0 +1,166 @@
+"""What the gates are told: ledger and target as they stand, and nothing that was not looked at (protocol §8)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from cutover.facts import WORKER, gather
+from cutover.gates import Facts
+from domain.items import TargetKey
+from domain.outcomes import Reason
+from domain.phases import Phase, Side
+from domain.positions import Version
+from domain.tables import ViewType
+from dynamo.ports import Database, TableDescription
+from ledger.findings import Lane, Quarantined
+from ledger.tombstones import Tombstone
+from tests.crew import Crew
+from tests.examples import ADA, audit
+from tests.seams import SeamedDatabase
+from tests.world import Venue, World
+
+pytestmark = pytest.mark.looptime
+
+
+async def scene(*sources: str) -> tuple[World, Crew]:
+    world = await Venue.in_memory().world("tyler-setup", *sources)
+    return world, await world.lead()
+
+
+async def facts_of(world: World) -> Facts:
+    return await gather(world.ledger, world.database, world.plan, world.venue.clock)
+
+
+async def test_at_the_start_nothing_is_known_and_the_target_is_fine() -> None:
+    world, _ = await scene("users")
+    facts = await facts_of(world)
+    assert (facts.phase, facts.serving, facts.captured, facts.copied) == (Phase.CAPTURE, Side.SOURCE, False, False)
+    assert facts.now_ms == world.venue.clock.wall_ms()
+    assert facts.through_ms == {"users": 0, "target": 0}
+    assert (facts.reconciled, facts.quarantined, facts.gaps) == ({}, {}, {})
+    assert (facts.tombstones, facts.worker_ms, facts.worker_settled, facts.target_trouble) == (0, 0, False, "")
+
+
+async def test_facts_follow_the_phase() -> None:
+    world, crew = await scene("users")
+    before = await facts_of(world)
+    await crew.enter(Phase.BACKFILL)
+    state = await world.ledger.migration.state()
+    after = await facts_of(world)
+    assert (after.phase, after.since_ms, after.revision) == (Phase.BACKFILL, state.since_ms, state.revision)
+    assert after.revision > before.revision
+
+
+async def test_captured_means_that_every_shard_of_every_stream_was_looked_at() -> None:
+    world, crew = await scene("users")
+    async with crew.following():
+        await world.caught_up()
+
+        async def captured() -> bool:
+            return (await facts_of(world)).captured
+
+        await world.until(captured)
+    facts = await facts_of(world)
+    assert all(0 < through <= facts.now_ms for through in facts.through_ms.values())
+    shards = await world.ledger.streams.shards("users")
+    assert facts.through_ms["users"] == min(shard.through_ms for shard in shards.values())
+    slowest, *_ = shards.values()
+    await crew.ledger.streams.save(replace(slowest, through_ms=0))
+    assert not (await facts_of(world)).captured
+
+
+async def test_copied_means_every_segment_of_every_source() -> None:
+    world, crew = await scene("users", "audit")
+    await world.put("users", ADA)
+    await world.put("audit", audit("a1"))
+    await crew.enter(Phase.BACKFILL)
+    assert not (await facts_of(world)).copied
+    await crew.copy()
+    assert (await facts_of(world)).copied
+    for source in ("users", "audit"):
+        segment, *_ = await crew.ledger.segments.of(source)
+        undone = await crew.ledger.segments.save(replace(segment, done=False))
+        assert not (await facts_of(world)).copied
+        await crew.ledger.segments.save(replace(undone, done=True))
+
+
+def found(mismatches: int) -> dict[str, int]:
+    return {"mismatches": mismatches, "scanned_through_ms": 1, "scan_ms": 1, "state": 1, "items": 1}
+
+
+async def test_evidence_is_told_by_side() -> None:
+    world, crew = await scene("users")
+    await crew.ledger.evidence.put(f"reconcile/{Side.TARGET}", found(3))
+    facts = await facts_of(world)
+    assert set(facts.reconciled) == {Side.TARGET}
+    assert facts.reconciled[Side.TARGET]["mismatches"] == 3
+    await crew.ledger.evidence.put(f"reconcile/{Side.SOURCE}", found(0))
+    assert set((await facts_of(world)).reconciled) == set(Side)
+
+
+@pytest.mark.parametrize("settled", [True, False])
+async def test_the_worker_shows_when_it_was_alive_and_whether_it_is_settled(*, settled: bool) -> None:
+    world, crew = await scene("users")
+    await crew.ledger.evidence.put(WORKER, {"settled": settled, "epoch": 1})
+    facts = await facts_of(world)
+    assert (facts.worker_ms, facts.worker_settled) == (world.venue.clock.wall_ms(), settled)
+
+
+async def test_quarantine_is_counted_by_reason_over_all_lanes_and_tombstones_over_all_sources() -> None:
+    world, crew = await scene("users", "audit")
+    for source_id, reason, lane in (
+        ("users/a", Reason.FOREIGN, Lane.FORWARD),
+        ("users/b", Reason.FOREIGN, Lane.REVERSE),
+        ("users/c", Reason.STRAY, Lane.STRAY),
+    ):
+        await crew.ledger.quarantine.put(Quarantined("users", source_id, str(Version(1)), reason, "why", lane=lane))
+    for source in ("users", "audit"):
+        await crew.ledger.tombstones.add(
+            Tombstone(TargetKey("P", "S"), source, f"{source}/a", str(Version(1)), "sum", None, 0)
+        )
+    facts = await facts_of(world)
+    assert facts.quarantined == {"foreign": 2, "stray": 1}
+    assert facts.tombstones == 2
+
+
+async def test_a_gap_is_told_by_stream_and_a_target_captured_anew_until_it_is_mended_from() -> None:
+    world, crew = await scene("users")
+    await crew.ledger.streams.lose(await crew.ledger.streams.get("users"), "trimmed")
+    assert (await facts_of(world)).gaps == {"users": "trimmed"}
+
+
+class Altered(SeamedDatabase):
+    """A database that describes the target otherwise than it is."""
+
+    def __init__(self, inner: Database, alter: Callable[[TableDescription], TableDescription | None]) -> None:
+        super().__init__(inner)
+        self._alter = alter
+
+    async def describe_table(self, table: str) -> TableDescription | None:
+        described = await super().describe_table(table)
+        return None if described is None else self._alter(described)
+
+
+async def trouble(alter: Callable[[TableDescription], TableDescription | None]) -> str:
+    world, _ = await scene("users")
+    told = (await gather(world.ledger, Altered(world.database, alter), world.plan, world.venue.clock)).target_trouble
+    return told.replace(world.plan.target.name, "target")
+
+
+async def test_a_target_that_is_gone_not_active_or_lacks_indexes_is_trouble() -> None:
+    assert await trouble(lambda _: None) == "table target is gone"
+    assert await trouble(lambda target: replace(target, status="UPDATING")) == "table target is UPDATING"
+    assert await trouble(lambda target: replace(target, indexes=target.indexes[2:])) == "indexes missing: GSI1, GSI2"
+    assert await trouble(lambda target: target) == ""
+
+
+@pytest.mark.parametrize("view", [None, ViewType.KEYS_ONLY, ViewType.NEW_AND_OLD_IMAGES])
+async def test_a_target_whose_stream_is_off_or_another_one_is_trouble(view: ViewType | None) -> None:
+    """Another one of the right view type too: its records since then are nobody's."""
+    world, _ = await scene("users")
+    assert (await facts_of(world)).target_trouble == ""
+    await world.database.disable_stream(world.plan.target.name)
+    if view is not None:
+        await world.database.enable_stream(world.plan.target.name, view)
+    assert (await facts_of(world)).target_trouble.startswith("its stream is off or was replaced")
