@@ -24,6 +24,9 @@ from ledger.streams import ShardRow, StreamRow
 from sync.lineage import parents
 from sync.loss import copy_has_begun
 
+_BATCH = 200
+"""Changes that are applied between two checkpoints, at most: a second's work where the machine is very busy."""
+
 Afterwards = Callable[[], Awaitable[None]]
 """What a handler wants done once the checkpoint has passed its batch."""
 
@@ -143,10 +146,13 @@ class ShardFollower:
         await self._finish(batch)
         return True
 
-    async def _finish(self, batch: Sequence[Change]) -> None:
+    async def _finish(self, changes: Sequence[Change]) -> None:
+        """Go through changes batch by batch, so that a leader who does not last for a page leaves its work behind."""
+        for start in range(0, len(changes), _BATCH):
+            await self._finish_batch(changes[start : start + _BATCH])
+
+    async def _finish_batch(self, batch: Sequence[Change]) -> None:
         """Apply or tail a batch in order, and write the checkpoint after it."""
-        if not batch:
-            return
         afterwards: list[Afterwards] = []
         copied_anyhow = await self._nothing_scanned_yet()
         for inside, run in groupby(batch, key=self._is_the_applications):
