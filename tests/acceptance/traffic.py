@@ -22,6 +22,8 @@ OWN = range(100_000, 110_000)
 class Traffic:
     """Writes users until it is left: new ones, changes, deletes, and deleted ones that come again."""
 
+    pause = PAUSE
+
     def __init__(self, legacy: Legacy, *, seed: int) -> None:
         self.writes = 0
         self._legacy = legacy
@@ -44,7 +46,7 @@ class Traffic:
 
     def _run(self) -> None:
         try:
-            while not self._stopping.wait(PAUSE if self.writes % BURST else BREATH):
+            while not self._stopping.wait(self.pause if self.writes % BURST else BREATH):
                 self.write()
         except (AssertionError, KeyError, OSError) as error:
             self._failed.append(error)

@@ -32,6 +32,7 @@ def main() -> int:
     """Tour after tour, until enough kills are done; return 1 when anything was lost, or a place or fault was missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.crashes")
     parser.add_argument("--kills", type=int, default=100, help="go on until so many are done")
+    parser.add_argument("--steady", type=int, default=14, help="kills of each tour in READY, and again in BAKE")
     parser.add_argument("--rolls", type=int, default=0, help="then a tour in which each source's shard rolls so often")
     parser.add_argument("--speed", type=int, default=90, help="how fast the database's clock runs in that tour")
     parser.add_argument("--seed", type=int, default=1)
@@ -40,18 +41,19 @@ def main() -> int:
     random, good = Random(asked.seed), True
     if asked.kills:
         with run_local() as database:
-            good = _campaign(database, asked.kills, random)
+            good = _campaign(database, asked.kills, (*PLACES, *("READY", "BAKE") * asked.steady), random)
     if asked.rolls:
         with run_fast(asked.speed) as database:
             good = _rolling(database, asked.rolls, random) and good
     return 0 if good else 1
 
 
-def _campaign(database: LocalDatabase, kills: int, random: Random) -> bool:
+def _campaign(database: LocalDatabase, kills: int, places: tuple[str, ...], random: Random) -> bool:
+    """Kill everywhere once in each tour, and more often where a migration spends its weeks."""
     tally, met, began = Tally(), Counter[str](), time.monotonic()
     while tally.killed < kills:
         with _tour(database, random, tally, met) as tour:
-            tour.run()
+            tour.run(places)
         print(f"{tally.killed} kills after {time.monotonic() - began:.0f} s", flush=True)
     missed = [*tally.missed, *_told(tally, met)]
     print(f"missed: {', '.join(missed) or 'nothing'}", flush=True)

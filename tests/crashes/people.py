@@ -22,8 +22,11 @@ NEW = range(200_000, 900_000)
 class Application(FlaggedTraffic):
     """Creates, changes and deletes users: in the legacy table, or after the switch in `entities`.
 
-    What it did stands in ``scene.legacy.standing`` and ``gone``, whichever side it was done on.
+    It is in no hurry: what counts is where a kill strikes. What it did, on either side, stands in
+    ``scene.legacy.standing`` and ``gone``.
     """
+
+    pause = 0.1
 
     def __init__(self, scene: Scene, *, seed: int, longest: float) -> None:
         super().__init__(scene, seed=seed, longest=longest)
