@@ -38,5 +38,7 @@ async def _chosen(opened: Session, name: str | None) -> list[StreamRow]:
     lost = [stream for stream in await opened.ledger.streams.all() if stream.gap]
     if not lost:
         message = "no stream has lost anything, nothing was changed"
-        raise RefusedError(message, hint="name a stream to capture it anew all the same")
+        raise RefusedError(
+            message, hint="see `tableturn status`; where both sides differ, `tableturn reconcile --repair`"
+        )
     return lost

@@ -187,6 +187,8 @@ async def test_a_recapture_of_a_stream_that_is_off_or_was_captured_meanwhile_cha
         answer = await world.ask(crew, RequestKind.RECAPTURE, stream="users", epoch=7)
         assert "captured anew meanwhile" in answer.answer["why"]
         assert await world.ledger_rows() == before
+        answer = await world.ask(crew, RequestKind.RECAPTURE, stream="target", epoch=1)
+        assert "has lost nothing" in answer.answer["why"]
         answer = await world.ask(crew, RequestKind.RECAPTURE, stream="nobody", epoch=1)
         assert "follows no stream nobody" in answer.answer["why"]
 

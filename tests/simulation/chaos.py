@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from domain.tables import ViewType
 from tests.simulation.actors import ACTOR, Actor, Kind
 from tests.simulation.pods import Fleet
 from tests.simulation.storms import Storm
@@ -21,7 +22,10 @@ _A_DAY = 40.0
 
 @dataclass(slots=True)
 class Chaos:
-    """Watches the truth for the places it waits for. ``done`` counts deeds by phase or step."""
+    """Watches the truth for the places it waits for; ``done`` counts deeds by phase or step.
+
+    ``loses``: stream records may be lost for good, as they are to an outage of a day, or a deploy that forgot a stream.
+    """
 
     world: World
     truth: Truth
@@ -30,6 +34,7 @@ class Chaos:
     random: Random
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
     over: bool = False
+    loses: bool = False
     _there: asyncio.Event = field(default_factory=asyncio.Event)
     _was: str = ""
     _passed: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
@@ -55,6 +60,8 @@ class Chaos:
                     group,
                     self.random.choice([self._gust, self._gust, self._split, self._roll, self._expire, self._trim]),
                 )
+            if self.loses and self.random.random() < 0.06 and not self.over:
+                await self._strike(group, self.random.choice([self._replace, self._forget]))
             if self.random.random() < 0.12 and not self.over:
                 await self._strike(group, self.random.choice([self._crash, self._stop, self._pause]))
 
@@ -71,6 +78,7 @@ class Chaos:
             if self.random.random() >= (0.12 if ":" in where else 0.35):
                 continue
             deeds = [self._crash, self._pause, self._stop, self._gust, self._split, self._split, self._roll]
+            deeds += [self._replace, self._forget] if self.loses else []
             group.create_task(self._later(group, self.random.choice(deeds)))
 
     async def _later(self, group: asyncio.TaskGroup, deed: Callable[..., Awaitable[None]]) -> None:
@@ -113,8 +121,7 @@ class Chaos:
         self._open_children("roll", self.world.twin.roll_shard)
 
     def _open_children(self, what: str, close: Callable[[str, str], object]) -> None:
-        tables = [*self.truth.sources, self.world.plan.target.name]
-        table = self.random.choice(tables)
+        table = self._any_table()
         shards = self.world.twin.open_shards(table)
         if not shards or (what == "split" and len(shards) >= 6):
             return
@@ -125,9 +132,31 @@ class Chaos:
         if self.world.twin.expire(_WALL_S + asyncio.get_running_loop().time()):
             self._note("time to live")
 
+    async def _replace(self, group: asyncio.TaskGroup) -> None:
+        """Switch a stream off, and on again under a new ARN a little later."""
+        table, off = self._any_table(), self.random.choice([0.0, 0.5, 5.0])
+        self._note("stream replaced")
+
+        async def replaced() -> None:
+            await self.world.twin.disable_stream(table)
+            await asyncio.sleep(off)
+            await self.world.twin.enable_stream(table, ViewType.NEW_AND_OLD_IMAGES)
+
+        group.create_task(replaced())
+
+    async def _forget(self, _: asyncio.TaskGroup) -> None:
+        """Trim a stream to its very tip, read or not."""
+        self._note("records lost")
+        self.world.twin.trim(self._any_table(), 10**30)
+
+    def _any_table(self) -> str:
+        return self.random.choice([*self.truth.sources, self.world.plan.target.name])
+
     async def _trim(self, _: asyncio.TaskGroup) -> None:
         """Trim what everybody has read and applied, as a day's passing does."""
         for stream in await self.world.ledger.streams.all():
+            if stream.gap:
+                continue
             shards = await self.world.ledger.streams.shards(stream.name)
             if any(each.shard_id not in shards for each in await self.world.database.describe_stream(stream.arn)):
                 continue  # one that nobody has written down yet

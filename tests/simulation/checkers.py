@@ -20,13 +20,13 @@ _PHASES = {
     "": {"PLANNED"},
     "PLANNED": {"CAPTURE"},
     "CAPTURE": {"BACKFILL"},
-    "BACKFILL": {"CATCHUP"},
-    "CATCHUP": {"VERIFY"},
-    "VERIFY": {"READY"},
-    "READY": {"VERIFY", "CUTOVER"},
+    "BACKFILL": {"CATCHUP", "CAPTURE"},
+    "CATCHUP": {"VERIFY", "CAPTURE"},
+    "VERIFY": {"READY", "CAPTURE"},
+    "READY": {"VERIFY", "CUTOVER", "CAPTURE"},
     "CUTOVER": {"READY", "BAKE"},
     "BAKE": {"ROLLED_BACK", "DONE"},
-    "ROLLED_BACK": {"READY"},
+    "ROLLED_BACK": {"READY", "CAPTURE"},
 }
 
 
@@ -107,7 +107,8 @@ class Origin(Law):
         if repair or not sequence:
             self._known_image(deed, seen, key)
             return
-        record = self._record(seen.source_id, sequence)
+        source = seen.source_id.partition("/")[0]
+        record = self.truth.records.get((self.truth.plan.sources[source].definition.name, sequence))
         if record is None or record.is_stray or not (record.actor.is_application or record.effect.by_ttl):
             raise Broken("origin", f"{key} was put for a record that is not the application's: {seen}")
         self._says(deed, seen, key, record.effect.new)
@@ -127,10 +128,6 @@ class Origin(Law):
         if not any((None if each is None else digest(each)) == wanted for each in found):
             raise Broken("origin", f"{key} was copied or repaired from nothing that ever was: {seen}")
 
-    def _record(self, source_id: str, sequence: int) -> Deed | None:
-        source = source_id.partition("/")[0]
-        return self.truth.records.get((self.truth.plan.sources[source].definition.name, sequence))
-
     def wrote(self, deed: Deed, written: LedgerRow) -> None:
         """The version row of a legacy item names the record of the target that it was written for."""
         if not written.partition.startswith("echoes/"):
@@ -138,7 +135,12 @@ class Origin(Law):
         fields = written.fields
         if deed.effect.old is not None and row(deed.effect.old).fields["version"] == fields["version"]:
             return
-        sequence = int(fields["version"].split(".")[1])
+        _, sequence, repair = (int(part) for part in fields["version"].split("."))
+        if repair or not sequence:
+            images = self.truth.images_since(fields["source_id"], deed.at - _READ_LATELY)
+            if fields["content"] not in {"" if image is None else digest(image) for image in images}:
+                raise Broken("origin", f"{fields['source_id']} was mended from nothing that ever was")
+            return
         record = self.truth.records.get((self.truth.plan.target.name, sequence))
         if record is None or record.is_stray or not (record.actor.is_application or record.effect.by_ttl):
             raise Broken("reverse never echoes", f"{fields['source_id']} for a record not the application's")
@@ -183,16 +185,18 @@ class Checkpoints(Law):
         self._reached = forwards.reached
         self._quarantined: dict[tuple[str, str], str] = {}
         self._versions: dict[str, str] = {}
-        self._epochs: dict[str, int] = {}
-        self._copied: dict[str, float] = {}
+        self._copied: dict[tuple[str, int], float] = {}
+        self._copy_epochs: dict[str, int] = {}
         self._ended: set[tuple[str, str]] = set()
         self._known: set[tuple[str, str]] = set()
 
     def saw(self, deed: Deed) -> None:
-        """Note when the first item of a source was copied."""
+        """Note when the first item of a source was copied, in each epoch."""
         seen = stamp(deed.effect.new)
-        if deed.actor.kind is Kind.WORKER and seen is not None and int(seen.version.split(".")[1]) == 0:
-            self._copied.setdefault(seen.source_id.partition("/")[0], deed.at)
+        if deed.actor.kind is Kind.WORKER and seen is not None:
+            epoch, sequence, repair = (int(part) for part in seen.version.split("."))
+            if not sequence and not repair:
+                self._copied.setdefault((seen.source_id.partition("/")[0], epoch), deed.at)
 
     def wrote(self, deed: Deed, written: LedgerRow) -> None:
         kind, _, rest = written.partition.partition("/")
@@ -203,12 +207,13 @@ class Checkpoints(Law):
         elif kind == "echoes":
             self._versions[fields["source_id"]] = max(self._versions.get(fields["source_id"], ""), fields["version"])
         elif kind == "streams":
-            self._epochs[written.name] = fields["epoch"]
+            self._copy_epochs[written.name] = fields["copy_epoch"]
         elif kind == "shards":
             self._checkpoint(deed, rest, written)
 
     def _checkpoint(self, deed: Deed, rest: str, written: LedgerRow) -> None:
-        stream, shard = rest.partition("/")[0], written.name
+        stream, _, epoch = rest.partition("/")
+        shard = written.name
         nothing: dict[str, Any] = {"checkpoint": None, "ended": False}
         old = row(deed.effect.old).fields if deed.effect.old is not None else nothing
         before, after = _number(old["checkpoint"]), _number(written.fields["checkpoint"])
@@ -220,7 +225,8 @@ class Checkpoints(Law):
             raise Broken("parents before children", f"{stream} {shard} moved before its parent had ended")
         if written.fields["ended"]:
             self._ended.add((rest, shard))
-        self._applied(stream, shard, (before, after))
+        if int(epoch) == self.truth.epochs[stream]:  # else it is a place carried over to an epoch not yet in force
+            self._applied(stream, shard, (before, after))
 
     def _applied(self, stream: str, shard: str, between: tuple[int, int]) -> None:
         plan = self.truth.plan
@@ -229,10 +235,20 @@ class Checkpoints(Law):
             record = self.truth.records[table, sequence]
             if not between[0] < sequence <= between[1] or record.is_mark:
                 continue
-            if record.at < self._copied.get(stream, float("inf")) and stream != "target":
-                continue  # it happened before the first page was copied: the copy has read what came of it (§4.1)
+            if record.at < self._told_since(stream):
+                continue
             if (record.actor.is_application and not record.is_stray) or (record.effect.by_ttl and record.writable):
-                self._is_applied(stream, record, f"{self._epochs[stream]:06}.{sequence:0>40}.0000")
+                self._is_applied(stream, record, f"{self.truth.epochs[stream]:06}.{sequence:0>40}.0000")
+
+    def _told_since(self, stream: str) -> float:
+        """Return since when all that a stream tells of must be applied, in the epoch in force.
+
+        What happened before the first page was copied, the copy has read (§4.1); where nothing is copied in an epoch,
+        all is compared (§5).
+        """
+        since = self.truth.captured[stream] if self.truth.epochs[stream] > 1 else float("-inf")
+        copied = self._copied.get((stream, self._copy_epochs[stream]), float("inf"))
+        return since if stream == "target" else max(since, copied)
 
     def _is_applied(self, stream: str, record: Deed, version: str) -> None:
         side = self.truth.side(record.effect.table)
@@ -293,7 +309,7 @@ class Phases(Law):
             return
         before = row(deed.effect.old).fields["phase"] if deed.effect.old is not None else ""
         after = written.fields["phase"]
-        if after != before and after not in _PHASES.get(before, set()) | ({"CAPTURE"} if before != "BAKE" else set()):
+        if after != before and after not in _PHASES.get(before, set()):
             raise Broken("phases move along the table", f"{before} → {after}")
 
 

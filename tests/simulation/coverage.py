@@ -7,8 +7,9 @@ from tests.simulation.story import Report
 
 PLACES = ("CAPTURE", "BACKFILL", "CATCHUP", "VERIFY", "READY", "cutover", "BAKE", "rollback", "ROLLED_BACK")
 FAULTS = (
-    "crash", "stop", "pause", "split", "roll", "trim", "time to live", "gust", "throttled", "failed", "answer lost",
-    "slow", "slow answer", "stuck", "iterator expired", "records late", "unprocessed keys",
+    "crash", "stop", "pause", "split", "roll", "trim", "stream replaced", "records lost", "time to live", "gust",
+    "throttled", "failed", "answer lost", "slow", "slow answer", "stuck", "iterator expired", "records late",
+    "unprocessed keys",
 )  # fmt: skip
 
 
@@ -81,7 +82,7 @@ _OUTCOMES = (
         "forward stray",
     ),
     *("reverse applied", "reverse superseded", "reverse quarantined", "forward quarantined"),
-    *("cutover done", "cutover refused", "rollback done", "rollback refused"),
+    *("gap found", "stray found", "cutover done", "cutover refused", "rollback done", "rollback refused"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Vandals and strays, and the operator who mends what they did: by repair, and by retrying what is quarantined."""
+"""Vandals and strays, and the operator who mends what they and the weather did: by repair, retry and recapture."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -37,7 +37,22 @@ class Mender:
         return not self._altered and not self._hurt
 
     async def run(self) -> None:
-        """Hurt and mend in turn."""
+        """Hurt and mend in turn, and see to the streams all the while."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._in_turn())
+            group.create_task(self._recapture())
+
+    async def _recapture(self) -> None:
+        """Capture every stream anew that has lost something."""
+        while True:
+            await asyncio.sleep(self.random.uniform(1, _LOOK))
+            ACTOR.set(Actor(Kind.OPERATOR))
+            for stream in await self.world.ledger.streams.all():
+                if stream.gap:
+                    facts = {"stream": stream.name, "epoch": stream.epoch}
+                    await self.world.ledger.requests.ask(RequestKind.RECAPTURE, **facts)
+
+    async def _in_turn(self) -> None:
         while True:
             await asyncio.sleep(self.random.uniform(1, _LOOK))
             if self._is_ours() and self.vandal and self.random.random() < 0.3:

@@ -65,6 +65,9 @@ _PATIENCE = 900.0
 _STRAYS = 0.4
 """Share of the runs ending on the target in which somebody then ignores the flag."""
 
+_LOSES = 0.25
+"""Share of the runs in which stream records may be lost for good."""
+
 _SWITCHES = (
     (RequestKind.CUTOVER,),
     (RequestKind.CUTOVER, RequestKind.ROLLBACK),
@@ -202,6 +205,7 @@ class _Story:
             Application(self.world, self.parts, Random(f"{seed} application {number}"), pace, mischief=mischief)
             for number, pace in enumerate(self.random.choice([(0.6, 1.2, 1.2), (1.2, 1.5, 2.0)]))
         ]
+        self.chaos.loses = self.random.random() < _LOSES
         self.written_enough = False
         self.mender = Mender(self.world, self.truth, Random(f"{seed} mender"), vandal=self.random.random() < 0.3)
 
@@ -271,6 +275,8 @@ class _Story:
 
     async def _rest(self, writers: list[asyncio.Task[None]]) -> None:
         """Let everything come to rest, and hold it against what was wanted."""
+        self.chaos.loses = False  # a stray that nobody was told of would be nobody's fault
+        await self._until(lambda: not self.truth.gaps, "every gap is mended")
         if self.truth.served == "target" and self.random.random() < _STRAYS:
             await self._stray()
         self.chaos.over = True
@@ -286,7 +292,7 @@ class _Story:
 
     def _agree(self) -> bool:
         differences = self.court.standing.differences(serving=self.truth.served, excused=self._excused())
-        return not differences and (self.mender.done or self.truth.served == "target")
+        return not (differences or self.truth.gaps) and (self.mender.done or self.truth.served == "target")
 
     def _hold(self) -> None:
         at_rest(self.court.standing, self.truth.served, self._excused())
@@ -332,6 +338,7 @@ class _Story:
         for reason, count in self.truth.reasons.items():
             report.outcomes[f"quarantined {reason}"] += count
         for crew in self.world._crews:
+            report.outcomes["gap found"] += len(crew.gaps)
             for (_, direction, outcome), count in crew.counts.items():
                 report.outcomes[f"{direction} {outcome}"] += count
 

@@ -51,7 +51,10 @@ class LedgerRow:
 
 @dataclass(slots=True)
 class Truth:
-    """Grows with every effect. ``wanted`` and ``irreversible`` go by source id; ``records`` by table and number."""
+    """Grows with every effect. ``wanted`` goes by source id; ``records`` by table and number; ``gaps`` by stream.
+
+    ``captured``: when the epoch in force of a stream began; ``epochs``: which one that is.
+    """
 
     plan: Plan
     ledger: str
@@ -71,6 +74,9 @@ class Truth:
     )
     reasons: Counter[str] = field(default_factory=Counter)
     writes: int = 0
+    gaps: set[str] = field(default_factory=set)
+    captured: dict[str, float] = field(default_factory=dict)
+    epochs: dict[str, int] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -159,6 +165,10 @@ class Truth:
             case partition, _ if partition.startswith("quarantine/"):
                 self.quarantined[partition.partition("/")[2]].add(fields["source_id"])
                 self.reasons[fields["reason"]] += 1
+            case "streams", stream:
+                (self.gaps.add if fields["gap"] else self.gaps.discard)(stream)
+                if self.epochs.get(stream) != fields["epoch"]:
+                    self.epochs[stream], self.captured[stream] = fields["epoch"], self.now()
             case "switch", "current":
                 self.step = fields["step"] if fields["open"] else ""
                 self.switching_to = fields["to"]
