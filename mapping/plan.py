@@ -26,7 +26,7 @@ from mapping.passage import primary_item, source_item
 from mapping.plancheck import check
 from mapping.planfile import PlanFile, TableFile, read_plan_file
 from mapping.problems import PlanError, Problem
-from mapping.sizes import STAMP_BYTES, check_size
+from mapping.sizes import MISSHAPEN, STAMP_BYTES, check_size, item_size
 from mapping.translation import Translation, beside, primary_key
 
 __all__ = ["Owner", "Plan", "PlanError", "SourceItem", "SourceTable", "Translation", "load_plan"]
@@ -76,16 +76,24 @@ class Plan:
     def translate(self, source: str, image: Item) -> Translation:
         """Return the target items of a legacy item, keys included (protocol §1); raises DataError when it has none."""
         entity = self._entity(source)
-        key = primary_key(entity, image)
-        items = {key: primary_item(entity, self.frame, image), **beside(entity, self.frame, image)}
-        room = STAMP_BYTES + len(entity.home.identify(image))
+        try:
+            key = primary_key(entity, image)
+            items = {key: primary_item(entity, self.frame, image), **beside(entity, self.frame, image)}
+            room = STAMP_BYTES + len(entity.home.identify(image))
+        except MISSHAPEN:
+            item_size(image)  # raises DataError when the image is what cannot be understood
+            raise
         for each, item in items.items():
             check_size(item, room=room, what=partial(self._shown, each))
         return Translation(key, items)
 
     def primary_key(self, source: str, item_or_key: Item) -> TargetKey:
         """Return the primary key of a legacy item by its key alone; raises DataError when it can have none."""
-        return primary_key(self._entity(source), item_or_key)
+        try:
+            return primary_key(self._entity(source), item_or_key)
+        except MISSHAPEN:
+            item_size(item_or_key)
+            raise
 
     def untranslate(self, item: Item) -> SourceItem | None:
         """Return the legacy item of a primary item; None when its key is no entity's primary key.
@@ -96,7 +104,11 @@ class Plan:
         if found is None or not found[0].primary:
             return None
         entity, source_key = found[0].entity, found[1]
-        made = source_item(entity, self.frame, source_key, item)
+        try:
+            made = source_item(entity, self.frame, source_key, item)
+        except MISSHAPEN:
+            item_size(item)
+            raise
         check_size(made, room=0, what=lambda: f"legacy item {printable(entity.home, source_key)}")
         return SourceItem(entity.home.source, made)
 
@@ -115,7 +127,11 @@ class Plan:
         for name, kind in home.types.items():
             if kind not in item_or_key.get(name, {}):
                 raise DataError(f"an item of {source} lacks its key attribute {name} of type {kind}")
-        return home.identify(item_or_key)
+        try:
+            return home.identify(item_or_key)
+        except MISSHAPEN:
+            item_size(item_or_key)
+            raise
 
     def source_key(self, source_id: str) -> tuple[str, Item]:
         """Invert `source_id`: return the source's name and the key."""
@@ -125,9 +141,11 @@ class Plan:
     def target_key(self, item: Item) -> TargetKey:
         """Return the key of a target item; raises DataError when it has none."""
         try:
-            return TargetKey(item[self.frame.hash_name]["S"], item[self.frame.sort_name]["S"])
-        except KeyError as error:
+            key = TargetKey(item[self.frame.hash_name]["S"], item[self.frame.sort_name]["S"])
+        except (KeyError, TypeError) as error:
             raise DataError(f"a target item without its key {self.frame.hash_name}, {self.frame.sort_name}") from error
+        item_size(self.key_item(key))  # raises DataError when a part is no text
+        return key
 
     def key_item(self, key: TargetKey) -> Item:
         """Return the key attributes of a target key."""

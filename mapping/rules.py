@@ -4,7 +4,6 @@ A rule is compiled to a plain function; None means "no value here". An `Inverse`
 one brings up to date (tyler-setup rule 4). Compiling raises RuleError; `mapping.compiling` turns it into a Problem.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,11 @@ from domain.items import AttributeValue, Item
 from mapping.converters import CONVERTERS
 from mapping.functions import FunctionMissing, PlanFunction, load_function
 from mapping.planfile import InverseFile, RuleFile
+from mapping.sizes import is_number
 from mapping.templates import TemplateError, open_template
 
 Make: TypeAlias = Callable[[Item], AttributeValue | None]
 Back: TypeAlias = Callable[[AttributeValue, Item], AttributeValue | None]
-
-_FIGURES = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-"""What DynamoDB reads as a number; Python's Decimal takes more: ``1_000``, blanks, figures of any script."""
 
 _FORMS = ("template", "number", "copy", "convert", "choose", "map", "python")
 
@@ -113,7 +110,7 @@ def _template(file: RuleFile, around: Surroundings) -> Rule:
 
 def _number(file: RuleFile, around: Surroundings) -> Rule:
     del around
-    if not _FIGURES.fullmatch(file.number or "") or CONVERTERS["number"]({"N": file.number}) is None:
+    if not is_number(file.number) or CONVERTERS["number"]({"N": file.number}) is None:
         raise RuleError(f"{file.number!r} is no number", "write up to 38 figures")
     constant = {"N": file.number}
     return Rule(lambda _: dict(constant), frozenset(), "N")
