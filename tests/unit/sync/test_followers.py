@@ -1,57 +1,280 @@
-"""One shard by itself: what of a page is kept when the leader does not last until its end (§5)."""
+"""One follower by itself: what it hands on, when it writes the checkpoint, how often it looks (protocol §4, §5, §9)."""
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from domain.changes import Change
-from domain.errors import FencedError
-from domain.items import text
+from domain.errors import IteratorExpired
+from domain.items import Item, number, text
 from domain.phases import Phase
-from ledger.hints import Bell
+from ledger.streams import ShardRow, StreamRow
 from sync.followers import Afterwards, Pace, ShardFollower, Surroundings
+from tests.crew import Crew
 from tests.examples import ADA, changed
-from tests.world import Venue
+from tests.seams import Call
+from tests.world import Venue, World
 
 pytestmark = pytest.mark.looptime
 
-WRITTEN, BEARABLE = 450, 300
+PACE = Pace(tip=0.5, idle_checkpoint=3.0, page=10)
 
 
-class Weary:
-    """A leader's handler that loses its lease after some changes."""
+@dataclass(slots=True)
+class Listener:
+    """Writes down what it is told, and what the ledger said at that moment."""
 
-    def __init__(self) -> None:
-        self.taken = 0
+    world: World
+    told: list[tuple[str, list[int]]] = field(default_factory=list)
+    checkpoints: list[int | None] = field(default_factory=list)
+    refreshed: int = 0
 
     async def refresh(self) -> None:
-        """Nothing is kept."""
+        self.refreshed += 1
 
     async def take(self, changes: Sequence[Change], shard_id: str, /) -> None:
-        self.taken += len(changes)
-        if self.taken > BEARABLE:
-            raise FencedError("the lease is over")
+        await self._note("take", changes)
+        assert shard_id in await self.world.ledger.streams.shards("users")
 
     async def tail(self, changes: Sequence[Change]) -> Afterwards | None:
-        return None
+        await self._note("tail", changes)
+
+        async def afterwards() -> None:
+            await self._note("afterwards", changes)
+
+        return afterwards
+
+    async def _note(self, what: str, changes: Sequence[Change]) -> None:
+        self.told.append((what, [change.sequence for change in changes]))
+        (shard, *_) = (await self.world.ledger.streams.shards("users")).values()
+        self.checkpoints.append(shard.checkpoint)
+
+    def sequences(self, what: str = "take") -> list[int]:
+        return [sequence for kind, sequences in self.told if kind == what for sequence in sequences]
 
 
-async def test_a_leader_that_does_not_last_for_a_page_leaves_its_work_behind() -> None:
+@dataclass(slots=True)
+class Stage:
+    """One shard of the users' stream, whose first record is the sentinel's."""
+
+    world: World
+    crew: Crew
+    stream: StreamRow
+    listener: Listener
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def follower(self, pace: Pace = PACE) -> ShardFollower:
+        crew = self.crew
+        around = Surroundings(crew.database, crew.ledger, self.world.venue.clock, crew.bell, pace, self.stopping)
+        return ShardFollower(around, self.stream, await self.shard(), self.listener)
+
+    async def shard(self) -> ShardRow:
+        described = await self.world.database.describe_stream(self.stream.arn)
+        return (await self.crew.ledger.streams.discover(self.stream, described))[described[0].shard_id]
+
+    async def put(self, count: int, **attributes: object) -> None:
+        items: list[Item] = [changed(ADA, id=text(f"user-{each}"), **attributes) for each in range(count)]  # type: ignore[arg-type]
+        await self.world.put("users", *items)
+
+    async def close(self) -> None:
+        self.world.twin.roll_shard(self.world.table("users"), (await self.shard()).shard_id)
+
+    def looks(self) -> int:
+        return sum(call.method == "get_records" for call in self.crew.database.calls)
+
+    def saves(self) -> int:
+        return sum(is_checkpoint(call) for call in self.crew.database.calls)
+
+
+def is_checkpoint(call: Call) -> bool:
+    return call.method == "put" and call.mentions("shards/users")
+
+
+async def stage(*, phase: Phase = Phase.BACKFILL) -> Stage:
     world = await Venue.in_memory(shards=1).world("tyler-setup", "users")
     crew = await world.lead()
-    state = await crew.ledger.migration.state()
-    await crew.ledger.migration.move(state, Phase.BACKFILL, why="the copy has begun")
-    for number in range(WRITTEN):
-        await world.put("users", changed(ADA, id=text(f"user-{number}")))
-    stream = await crew.ledger.streams.get("users")
-    described = await crew.database.describe_stream(stream.arn)
-    (shard,) = (await crew.ledger.streams.discover(stream, described)).values()
-    around = Surroundings(crew.database, crew.ledger, crew.place.clock, Bell(), Pace(), asyncio.Event())
-    handler = Weary()
-    with pytest.raises(FencedError):
-        await ShardFollower(around, stream, shard, handler).run()
-    (kept,) = (await crew.ledger.streams.shards("users")).values()
-    assert kept.checkpoint is not None
-    follower = ShardFollower(around, stream, kept, handler)
-    assert len((await follower._page()).changes) <= BEARABLE, "it goes on inside the page"
+    crew.guard.extend(float("inf"))
+    if phase is not Phase.CAPTURE:
+        await crew.enter(phase)
+    at = Stage(world, crew, await crew.ledger.streams.get("users"), Listener(world))
+    await at.shard()
+    return at
+
+
+async def test_a_closed_shard_is_read_to_its_end_and_its_row_says_so() -> None:
+    at = await stage()
+    await at.put(7)
+    await at.close()
+    row = await (await at.follower()).run()
+    taken = at.listener.sequences()
+    assert len(taken) == 9, "seven items, and the sentinel that came and went"
+    assert taken == sorted(taken)
+    assert row == await at.shard()
+    assert (row.ended, row.checkpoint) == (True, taken[-1])
+    assert row.through_ms == at.world.venue.clock.wall_ms()
+
+
+async def test_an_empty_shard_that_closes_ends_without_a_checkpoint_of_its_own() -> None:
+    at = await stage()
+    first = await at.follower()
+    await at.close()
+    (child,) = [each for each in await at.world.database.describe_stream(at.stream.arn) if each.parent_id is not None]
+    await first.run()
+    at.world.twin.roll_shard(at.world.table("users"), child.shard_id)
+    shards = await at.crew.ledger.streams.discover(at.stream, await at.world.database.describe_stream(at.stream.arn))
+    empty = await at.follower()
+    empty.shard = shards[child.shard_id]
+    empty._read_to = None
+    row = await empty.run()
+    assert (row.ended, row.checkpoint) == (True, None)
+
+
+async def test_a_checkpoint_is_written_after_a_batch_is_taken_and_before_what_is_to_be_done_afterwards() -> None:
+    at = await stage()
+    await at.put(3)
+    await at.close()
+    await (await at.follower(replace(PACE, page=2))).run()
+    taken = [sequences for kind, sequences in at.listener.told if kind == "take"]
+    assert [len(each) for each in taken] == [2, 2, 1]
+    assert at.listener.checkpoints == [None, taken[0][-1], taken[1][-1]]
+
+
+async def test_records_outside_every_span_are_only_looked_at_and_settled_behind_the_checkpoint() -> None:
+    at = await stage()
+    await at.put(2)
+    await at.close()
+    partition = f"spans/users/{at.stream.epoch}"
+    row = await at.crew.ledger.rows.get(partition, f"{0:06}")
+    assert row is not None
+    await at.crew.ledger.rows.delete(row)
+    await (await at.follower()).run()
+    assert [kind for kind, _ in at.listener.told] == ["tail", "afterwards"]
+    assert at.listener.checkpoints == [None, at.listener.sequences("tail")[-1]]
+    assert at.listener.sequences("tail") == at.listener.sequences("afterwards")
+    assert len(at.listener.sequences("tail")) == 4
+
+
+async def test_before_anything_is_scanned_nothing_is_taken_and_the_checkpoint_goes_on_all_the_same() -> None:
+    at = await stage(phase=Phase.CAPTURE)
+    await at.put(2)
+    running = asyncio.create_task((await at.follower()).run())
+    await asyncio.sleep(2)
+    assert at.listener.told == []
+    before = (await at.shard()).checkpoint
+    assert before is not None
+    await at.crew.enter(Phase.BACKFILL)
+    await at.put(2, lastLogin=number(5))
+    await asyncio.sleep(2)
+    assert all(sequence > before for sequence in at.listener.sequences())
+    assert len(at.listener.sequences()) == 2
+    at.stopping.set()
+    await running
+
+
+async def test_at_the_tip_it_looks_once_a_pause_and_writes_idle_checkpoints_seldom() -> None:
+    at = await stage()
+    running = asyncio.create_task((await at.follower()).run())
+    await asyncio.sleep(0.1)
+    assert (at.looks(), at.saves()) == (1, 2), "found and applied: first seen, then the batch"
+    await asyncio.sleep(30)
+    assert at.looks() == 61
+    assert at.saves() == 12
+    at.stopping.set()
+    await asyncio.sleep(1)
+    assert running.done()
+    assert not running.result().ended
+
+
+async def test_two_short_looks_in_a_row_show_that_all_was_seen_until_the_first_of_them() -> None:
+    at = await stage()
+    follower = await at.follower(replace(PACE, idle_checkpoint=0))
+    began = at.world.venue.clock.wall_ms()
+    await asyncio.sleep(5)
+    first = at.world.venue.clock.wall_ms()
+    running = asyncio.create_task(follower.run())
+    await asyncio.sleep(0.1)
+    assert follower.shard.through_ms == began, "so far the time of the last record is all that is known"
+    await asyncio.sleep(0.5)
+    assert follower.shard.through_ms == first
+    await asyncio.sleep(0.5)
+    assert follower.shard.through_ms == first + 500
+    assert (await at.shard()).through_ms == first + 500
+    at.stopping.set()
+    await running
+
+
+@pytest.mark.parametrize(("records", "pauses"), [(3, True), (4, True), (5, False), (10, False)])
+async def test_a_page_that_is_at_least_half_full_is_followed_at_once_by_the_next(records: int, *, pauses: bool) -> None:
+    at = await stage()
+    await at.put(records - 2)
+    running = asyncio.create_task((await at.follower()).run())
+    await asyncio.sleep(0.1)
+    assert len(at.listener.sequences()) == records
+    assert at.looks() == (1 if pauses else 2)
+    at.stopping.set()
+    await running
+
+
+async def test_after_a_full_page_nothing_is_said_about_the_tip() -> None:
+    at = await stage()
+    await at.put(8)
+    follower = await at.follower()
+    began = at.world.venue.clock.wall_ms()
+    await asyncio.sleep(5)
+    running = asyncio.create_task(follower.run())
+    await asyncio.sleep(0.3)
+    assert at.looks() == 2, "one full, one empty"
+    assert follower.shard.through_ms == began
+    at.stopping.set()
+    await running
+
+
+async def test_an_iterator_that_expired_is_opened_anew_behind_the_last_record() -> None:
+    at = await stage()
+    running = asyncio.create_task((await at.follower()).run())
+    await asyncio.sleep(0.1)
+    at.crew.database.fail(lambda call: call.method == "get_records", IteratorExpired("15 minutes"))
+    await at.put(3)
+    await asyncio.sleep(2)
+    assert len(at.listener.sequences()) == len(set(at.listener.sequences())) == 5
+    at.stopping.set()
+    await running
+
+
+async def test_reading_begins_behind_the_checkpoint_of_the_row() -> None:
+    at = await stage()
+    await at.put(3)
+    await at.close()
+    shard = await at.shard()
+    everything = await (await at.follower()).run()
+    assert everything.checkpoint is not None
+    taken = at.listener.sequences()
+    back = replace(everything, ended=False, checkpoint=taken[2])
+    await at.crew.ledger.streams.save(back)
+    at.listener.told.clear()
+    await (await at.follower()).run()
+    assert at.listener.sequences() == taken[3:]
+    assert shard.checkpoint is None
+
+
+async def test_told_to_stop_it_reads_nothing_more() -> None:
+    at = await stage()
+    at.stopping.set()
+    row = await (await at.follower()).run()
+    assert (at.looks(), row.ended) == (0, False)
+    assert at.listener.refreshed == 1
+
+
+async def test_a_record_from_the_future_says_nothing_about_how_far_all_is_seen() -> None:
+    """The clock of the machine has jumped back by a day since the record was written."""
+    at = await stage()
+    now = at.world.venue.clock.wall_ms()
+    await at.crew.ledger.streams.save(replace(await at.shard(), through_ms=now + 86_400_000))
+    follower = await at.follower(replace(PACE, idle_checkpoint=0))
+    running = asyncio.create_task(follower.run())
+    await asyncio.sleep(2)
+    assert now < follower.shard.through_ms <= at.world.venue.clock.wall_ms()
+    at.stopping.set()
+    await running
