@@ -147,8 +147,14 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "migration/flag": Shape({"serving": _word(Side), "writable": _TRUTH, "epoch": _COUNT}),
     "leases": Shape({"owner": _TEXT, "epoch": _COUNT, "counter": _COUNT, "clean": _TRUTH}),
     "streams": Shape(
-        {"side": _word(Side), "table": _TEXT, "arn": _TEXT, "epoch": _COUNT},
-        optional={"copy_epoch": _COUNT, "gap": _TEXT},
+        {
+            "side": _word(Side),
+            "table": _TEXT,
+            "arn": _TEXT,
+            "epoch": _COUNT,
+            "copy_epoch": _COUNT,
+            "gap": _TEXT,
+        }
     ),
     "shards": Shape(
         {

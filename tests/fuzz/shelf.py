@@ -70,13 +70,15 @@ class Shelf:
     async def _follow(self) -> None:
         bounds = {"opened": None, "closed": {"s1": "7"}}
         shard = {"parent": "s0", "checkpoint": "7", "ended": False, "through_ms": 5, "oldest_ms": 5}
-        for partition in ("users", "users/1"):
-            await self.ledger.rows.put(f"spans/{partition}", f"{0:06}", bounds, revision=0)
-            await self.ledger.rows.put(f"shards/{partition}", "s1", shard, revision=0)
+        await self.ledger.rows.put("spans/users/1", f"{0:06}", bounds, revision=0)
+        await self.ledger.rows.put("shards/users/1", "s1", shard, revision=0)
+        await self.ledger.sweeps.save(SegmentRow("users", 0, 2, cursor=None, done=True))
 
     async def _ask(self) -> None:
         ledger = self.ledger
         await ledger.requests.ask(RequestKind.CUTOVER, max_blocked_ms=5000)
+        await ledger.requests.ask(RequestKind.RECAPTURE, stream="users", epoch=1)
+        await ledger.requests.ask(RequestKind.ROLLBACK)
         await ledger.requests.ask(RequestKind.RETRY, source="users", source_id="users/ada", lane=Lane.FORWARD)
         await ledger.requests.answer(await ledger.requests.ask(RequestKind.VERIFY), done=True, mismatches=0)
         await ledger.evidence.put("worker", {"settled": True, "epoch": 1})
@@ -115,6 +117,9 @@ def readers(shelf: Shelf) -> Mapping[str, Reader]:
         "state": lambda ledger: ledger.migration.state(),
         "plan": lambda ledger: ledger.migration.check_plan(TYLER.name, TYLER.hash),
         "streams": lambda ledger: ledger.streams.all(),
+        "stream": lambda ledger: ledger.streams.get("users"),
+        "shards": lambda ledger: ledger.streams.shards("users"),
+        "sweeps": lambda ledger: ledger.sweeps.of("users"),
         "recorded": lambda ledger: ledger.streams.record(StreamRow("users", Side.SOURCE, "t-users", "arn:1", 1)),
         "segments": lambda ledger: ledger.segments.of("users"),
         "mark": lambda ledger: ledger.marks.get("m1"),
