@@ -1,6 +1,6 @@
 """When lost records are a gap, and what is said of one (protocol §4.1, §5)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from domain.phases import Phase, Side
@@ -18,8 +18,13 @@ async def copy_has_begun(ledger: Ledger, stream: StreamRow) -> bool:
     return stream.side is Side.SOURCE and bool(await ledger.segments.of(stream.name))
 
 
-def told(gap: str, shards: Iterable[ShardRow]) -> str:
-    """Say what was lost: the event, and since when changes are missing at the earliest."""
-    through_ms = min((shard.through_ms for shard in shards if not shard.ended), default=0)
+def told(gap: str, shards: Collection[ShardRow]) -> str:
+    """Say what was lost: the event, and since when changes are missing at the earliest.
+
+    A shard without a child counts although it has ended: a stream that is switched off closes all it has.
+    """
+    continued = {shard.parent_id for shard in shards}
+    ends = [shard for shard in shards if not shard.ended or shard.shard_id not in continued]
+    through_ms = min((shard.through_ms for shard in ends), default=0)
     since = datetime.fromtimestamp(through_ms / 1000, UTC).isoformat(timespec="seconds") if through_ms else "the start"
     return f"{gap}; changes since {since} may be missing"

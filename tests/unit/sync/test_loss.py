@@ -19,14 +19,15 @@ LATER = replace(FIRST, shard_id="s2", through_ms=1_795_438_060_000)
     ("shards", "since"),
     [
         ([FIRST, LATER], "2026-11-23T12:46:40+00:00"),
-        ([LATER, replace(FIRST, ended=True)], "2026-11-23T12:47:40+00:00"),
+        ([replace(LATER, parent_id="s1"), replace(FIRST, ended=True)], "2026-11-23T12:47:40+00:00"),
+        ([replace(LATER, parent_id="s1"), FIRST], "2026-11-23T12:46:40+00:00"),
+        ([replace(LATER, ended=True), replace(FIRST, ended=True)], "2026-11-23T12:46:40+00:00"),
         ([LATER, replace(FIRST, through_ms=0)], "the start"),
-        ([replace(FIRST, ended=True)], "the start"),
         ([], "the start"),
     ],
 )
 def test_a_gap_is_told_with_the_time_since_which_changes_may_be_missing(shards: list[ShardRow], since: str) -> None:
-    """The earliest of the shards still open; in UTC, to the second."""
+    """The earliest of the shards that no child goes on with; in UTC, to the second."""
     assert told("the shard was trimmed", shards) == f"the shard was trimmed; changes since {since} may be missing"
 
 
