@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -19,7 +20,7 @@ import boto3
 from dynamo.local import LocalDatabase, run_local
 from tests.acceptance.conftest import one_scene
 from tests.conftest import EMULATOR_ENVIRONMENT
-from tests.crashes.campaign import LEASE, Tour
+from tests.crashes.campaign import Tour
 from tests.crashes.clocks import run_fast
 from tests.crashes.proxy import FaultProxy
 from tests.crashes.tally import PLACES, Tally
@@ -35,64 +36,66 @@ def main() -> int:
     parser.add_argument("--steady", type=int, default=14, help="kills of each tour in READY, and again in BAKE")
     parser.add_argument("--rolls", type=int, default=0, help="then a tour in which each source's shard rolls so often")
     parser.add_argument("--speed", type=int, default=90, help="how fast the database's clock runs in that tour")
+    parser.add_argument("--lease", type=float, default=4.0, help="seconds; more where the machine is very busy")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     os.environ.update(EMULATOR_ENVIRONMENT)
     random, good = Random(asked.seed), True
     if asked.kills:
         with run_local() as database:
-            good = _campaign(database, asked.kills, (*PLACES, *("READY", "BAKE") * asked.steady), random)
+            good = _campaign(Arena(database, random, asked.lease), asked.kills, asked.steady)
     if asked.rolls:
         with run_fast(asked.speed) as database:
-            good = _rolling(database, asked.rolls, random) and good
+            good = _rolling(Arena(database, random, asked.lease), asked.rolls) and good
     return 0 if good else 1
 
 
-def _campaign(database: LocalDatabase, kills: int, places: tuple[str, ...], random: Random) -> bool:
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """Where tours take place."""
+
+    database: LocalDatabase
+    random: Random
+    lease: float
+
+
+def _campaign(arena: Arena, kills: int, steady: int) -> bool:
     """Kill everywhere once in each tour, and more often where a migration spends its weeks."""
+    places = (*PLACES, *("READY", "BAKE") * steady)
     tally, met, began = Tally(), Counter[str](), time.monotonic()
     while tally.killed < kills:
-        with _tour(database, random, tally, met) as tour:
+        with _tour(arena, tally, met) as tour:
             tour.run(places)
         print(f"{tally.killed} kills after {time.monotonic() - began:.0f} s", flush=True)
-    missed = [*tally.missed, *_told(tally, met)]
+    missed = [*tally.missed, *(fault for fault, count in met.items() if not count)]
     print(f"missed: {', '.join(missed) or 'nothing'}", flush=True)
     return not tally.wrong and not missed
 
 
-def _rolling(database: LocalDatabase, rolls: int, random: Random) -> bool:
+def _rolling(arena: Arena, rolls: int) -> bool:
     tally, met = Tally(), Counter[str]()
-    with _tour(database, random, tally, met) as tour:
+    with _tour(arena, tally, met) as tour:
         tour.run(tuple(place for place in PLACES if place in ROLLING), rolls=rolls)
-    _told(tally, met)
     return not tally.wrong and tally.rolls["users"] >= rolls
 
 
 @contextmanager
-def _tour(database: LocalDatabase, random: Random, tally: Tally, met: Counter[str]) -> Iterator[Tour]:
-    """Yield a tour with a scene and a proxy of its own; what the proxy did is added to ``met``."""
-    client = boto3.client("dynamodb", endpoint_url=database.endpoint_url, region_name="us-east-1")
+def _tour(arena: Arena, tally: Tally, met: Counter[str]) -> Iterator[Tour]:
+    """Yield a tour with a scene and a proxy of its own; at its end, whatever that is, print all that was counted."""
+    url = arena.database.endpoint_url
+    client = boto3.client("dynamodb", endpoint_url=url, region_name="us-east-1")
     with (
         tempfile.TemporaryDirectory() as folder,
-        FaultProxy(database.endpoint_url, random.randrange(10**6)) as proxy,
-        one_scene(client, database.endpoint_url, Path(folder)) as scene,
+        FaultProxy(url, arena.random.randrange(10**6)) as proxy,
+        one_scene(client, url, Path(folder)) as scene,
     ):
         try:
-            yield Tour(scene, proxy, random, tally)
-        except AssertionError:
-            print(tally.table(lease=LEASE), flush=True)
-            raise
-        met.update(proxy.met)
-        met["requests"] += proxy.passed
-        met.update(dict.fromkeys(proxy.never_met, 0))
+            yield Tour(scene, proxy, arena.random, tally, arena.lease)
+        finally:
+            met.update({**proxy.met, "requests": proxy.passed, **dict.fromkeys(proxy.never_met, 0)})
+            print(tally.table(lease=arena.lease))
+            print("network: " + ", ".join(f"{count} × {fault}" for fault, count in sorted(met.items())), flush=True)
     client.close()
-
-
-def _told(tally: Tally, met: Counter[str]) -> list[str]:
-    """Print what was counted; return the faults that never struck."""
-    print(tally.table(lease=LEASE))
-    print("the network: " + ", ".join(f"{count} × {fault}" for fault, count in sorted(met.items())), flush=True)
-    return [fault for fault, count in met.items() if not count]
 
 
 if __name__ == "__main__":

@@ -19,20 +19,17 @@ from tests.crashes.proxy import FaultProxy
 from tests.crashes.tally import PLACES, Tally
 
 USERS = 240
-LEASE = 5.0
 LONGEST_REQUEST = 3.0
 FENCED = 4
 """Exit code of a worker that lost its lease: the only end that nobody ordered and that is right."""
 
-_PATIENCE = 150.0
-"""Seconds until something must have moved: the machine is busy, the network broken, the leader just killed."""
+_PATIENCE = 100.0
+"""Leases until something must have moved: the machine is busy, the network broken, the leader just killed."""
 
 _ROLLING = 900.0
 """Seconds in which shards must have rolled on an accelerated database."""
 
 SETTINGS = {
-    "TABLETURN_LEASE_SECONDS": str(LEASE),
-    "TABLETURN_REQUEST_SECONDS": "1.5",
     "TABLETURN_PAGE_ITEMS": "10",
     "TABLETURN_RECONCILE_INTERVAL_SECONDS": "15",
     "TABLETURN_FLAG_STALENESS_SECONDS": "0.1",
@@ -43,12 +40,13 @@ SETTINGS = {
 
 @dataclass(slots=True)
 class Tour:
-    """One migration under fire; ``todo``: where somebody still has to be killed."""
+    """One migration under fire; ``lease``: its seconds, ``todo``: where somebody still has to be killed."""
 
     scene: Scene
     proxy: FaultProxy
     random: Random
     tally: Tally
+    lease: float
     todo: list[str] = field(default_factory=list)
     _asked: Popen[str] | None = None
     _moved: float = 0.0
@@ -85,7 +83,12 @@ class Tour:
         scene.legacy.fill_sample()
         scene.program.good("init", "--create-targets")
         scene.legacy.wake()
-        scene.program.environment |= {**SETTINGS, "TABLETURN_ENDPOINT_URL": self.proxy.url}
+        lease = {
+            "TABLETURN_LEASE_SECONDS": str(self.lease),
+            "TABLETURN_REQUEST_SECONDS": str(self.lease / 3),
+            "TABLETURN_ENDPOINT_URL": self.proxy.url,
+        }
+        scene.program.environment |= {**SETTINGS, **lease}
         self.proxy.blows = True
         for _ in range(2):
             scene.program.work("--standby")
@@ -130,7 +133,7 @@ class Tour:
     def _look(self, aim: str) -> None:
         """Keep two workers alive; where a kill is due, do it a moment later."""
         quiet = time.monotonic() - self._moved
-        assert quiet < _PATIENCE, f"nothing moves at {self._place()}: {self._told()}"
+        assert quiet < _PATIENCE * self.lease, f"nothing moves at {self._place()}: {self._told()}"
         self._revive()
         leader = self._leader() if aim in self.todo and self._place() == aim else None
         if leader is None:
@@ -159,8 +162,9 @@ class Tour:
         for done in {aim, struck} & set(self.todo):  # a step that is over too soon is tried once in each tour
             self.todo.remove(done)
         eventually("the next leader is at work", lambda: self._works_since(epoch), seconds=60, pause=0.05)
-        self.tally.resumed.append(time.monotonic() - began)
         self._moved = time.monotonic()
+        self.tally.resumed.append(self._moved - began)
+        print(f"kill {self.tally.killed}: {struck}, at work again after {self._moved - began:.1f} s", flush=True)
 
     def _revive(self) -> None:
         """Start workers that ended, so that there are always two; whoever ended by itself must have been fenced."""

@@ -72,6 +72,7 @@ class FaultProxy:
         return sorted(FAULTS.keys() - self.met.keys())
 
     def __enter__(self) -> Self:
+        assert self.upstream.startswith("http://"), "it speaks plain HTTP only: to an emulator, not to AWS"
         self._random = Random(self.seed)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="fault proxy", daemon=True)
         self._thread.start()
