@@ -45,9 +45,10 @@ async def gather(ledger: Ledger, tables: Tables, plan: Plan, clock: Clock) -> Fa
 
 async def is_copied(ledger: Ledger, plan: Plan) -> bool:
     """Tell whether every source is copied and, where it was copied again, swept (protocol §5)."""
+    epochs = {stream.name: stream.copy_epoch for stream in await ledger.streams.all()}
     for source in plan.sources:
-        again = await ledger.streams.copy_epoch(source) > 1
-        if not await ledger.segments.done(source) or (again and not await ledger.sweeps.done(source)):
+        epoch = epochs.get(source, 1)
+        if not await ledger.segments.done(source, epoch) or (epoch > 1 and not await ledger.sweeps.done(source, epoch)):
             return False
     return True
 

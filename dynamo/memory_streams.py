@@ -1,7 +1,8 @@
 """DynamoDB Streams of the twin: shards, iterators, records. Next: `dynamo.memory_log`."""
 
-import json
 from typing import Final
+
+import orjson
 
 from domain.changes import Change
 from domain.errors import FatalError, IteratorExpired
@@ -37,7 +38,7 @@ class MemoryStreams:
         """Read on. Raises IteratorExpired after 15 minutes, GapError on trimmed data."""
         if not 1 <= limit <= _LARGEST_PAGE:
             raise FatalError(f"GetRecords takes 1 to {_LARGEST_PAGE} records, not {limit}")
-        subject = Subject("GetRecords", _table_in(json.loads(iterator)[0]))
+        subject = Subject("GetRecords", _table_in(orjson.loads(iterator)[0]))
         return await self._server.ask(subject, lambda: self._read(iterator, limit))
 
     def _log(self, arn: str) -> StreamLog:
@@ -55,10 +56,10 @@ class MemoryStreams:
         return self._iterator(place.stream_arn, place.shard_id, place.after)
 
     def _read(self, iterator: str, limit: int) -> RecordsPage:
-        arn, shard_id, after, born = json.loads(iterator)
+        arn, shard_id, written, born = orjson.loads(iterator)
         if self._server.ticker.clock.monotonic() - born > _ITERATOR_LIFE_S:
             raise IteratorExpired(f"iterator of {shard_id} is older than {_ITERATOR_LIFE_S:.0f} s")
-        shard = self._log(arn).shard(shard_id)
+        shard, after = self._log(arn).shard(shard_id), int(written)
         waiting = shard.waiting(after)
         page = waiting[: min(limit, self._server.weather.shown(shard_id, len(waiting)))]
         if shard.closed_at is not None and len(page) == len(waiting):
@@ -67,7 +68,7 @@ class MemoryStreams:
         return RecordsPage(tuple(_copied(each) for each in page), self._iterator(arn, shard_id, last))
 
     def _iterator(self, arn: str, shard_id: str, after: int) -> str:
-        return json.dumps([arn, shard_id, after, self._server.ticker.clock.monotonic()])
+        return orjson.dumps([arn, shard_id, str(after), self._server.ticker.clock.monotonic()]).decode()
 
 
 def _table_in(arn: str) -> str:

@@ -36,19 +36,19 @@ class Segments:
         self._streams = streams
         self._scan = scan
 
-    async def of(self, source: str) -> list[SegmentRow]:
-        """Return the segments of a source in order, in the epoch of its copy; none: its scan was never planned."""
-        epoch = await self._streams.copy_epoch(source)
+    async def of(self, source: str, epoch: int | None = None) -> list[SegmentRow]:
+        """Return the segments of a source in order, of one copy (None: the last); none: its scan was never planned."""
+        epoch = epoch or await self._streams.copy_epoch(source)
         return [_segment(source, epoch, row) for row in await self._rows.all(f"{self._scan}/{source}/{epoch}")]
 
-    async def done(self, source: str) -> bool:
+    async def done(self, source: str, epoch: int | None = None) -> bool:
         """Tell whether every segment of a source's scan is done."""
-        segments = await self.of(source)
+        segments = await self.of(source, epoch)
         return bool(segments) and len(segments) == segments[0].total and all(segment.done for segment in segments)
 
     async def owed(self, stream: StreamRow) -> bool:
         """Tell whether a stream was captured anew and its side is still to be copied again (protocol §5)."""
-        return stream.copy_epoch > 1 and not await self.done(stream.name)
+        return stream.copy_epoch > 1 and not await self.done(stream.name, stream.copy_epoch)
 
     async def save(self, segment: SegmentRow) -> SegmentRow:
         """Write a segment's progress. Raises TransientError when another worker wrote it since it was read."""

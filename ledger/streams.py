@@ -18,7 +18,7 @@ from ledger.rows import Fields, Row, Rows
 class StreamRow:
     """A followed stream. ``name`` is the source's name, or ``target``; ``epoch`` counts how often it was captured.
 
-    ``copy_epoch`` is the epoch in which its side was (or is to be) copied; ``gap`` says what was lost of it, if anything,
+    ``copy_epoch`` is the epoch in which its side was (or is to be) copied; ``gap`` says what was lost, if anything,
     and then nothing of it is read until it is captured anew (protocol §5).
     """
 

@@ -51,6 +51,9 @@ _Result = TypeVar("_Result")
 _GRACE = 8.0
 """Seconds the engines get to finish their page when the process is told to stop."""
 
+COPY_POLL = 2.0
+"""Seconds between looks whether there is something to copy; the bell shortens them."""
+
 _IDS_AT_ONCE = 64
 """Source ids written at the same time by each direction of the stream."""
 
@@ -157,7 +160,7 @@ class Worker:
             phase = (await ledger.migration.state()).phase
             if phase is Phase.BACKFILL:
                 await backfill.run()
-            await self._bell.wait(0.5)
+            await self._bell.wait(COPY_POLL)
 
     def _engines(self, ledger: Ledger, guard: LeaseGuard) -> Engines:
         database, plan, settings = self._database, self._plan, self._settings

@@ -33,6 +33,7 @@ from reconcile.repairs import RepairPorts
 from reconcile.returning import ReturnPorts
 from reconcile.runner import ComparePorts, CompareSettings, Comparison, Generation, MendPorts, Reconciler, Wake
 from service.supervisor import supervise
+from service.worker import COPY_POLL
 from sync.followers import Handler, Pace, Surroundings
 from sync.forward import Counts, ForwardHandler, ForwardPorts
 from sync.purging import PurgePorts, Purger
@@ -220,7 +221,7 @@ class Crew:
             phase = (await self.ledger.migration.state()).phase
             if phase is Phase.BACKFILL:
                 await self.copy()
-            await self.bell.wait(0.5)
+            await self.bell.wait(COPY_POLL)
 
     def _wired(self) -> Engines:
         place, tempo, ledger, guard = self.place, self.place.tempo, self.ledger, self.guard
