@@ -74,15 +74,16 @@ def _many(seeds: range, jobs: int) -> int:
 
 
 def _hunt(mutant: Mutant, first: int) -> int:
-    """Run a mutant until a law breaks; print the seed and the law."""
+    """Run a mutant until a law breaks; print the seed and the law. An error of Python is a mutant that does not run."""
     become(mutant)
     from tests.simulation.story import simulate
 
     for seed in range(first, first + _MOST_SEEDS_A_MUTANT):
         report = simulate(seed)
         if report.broken:
-            print(f"seed {seed}: {report.broken.strip().splitlines()[-1].strip(' |+-')[:150]}")
-            return 0
+            said = report.broken.strip().splitlines()[-1].strip(" |+-")[:150]
+            print(f"seed {seed}: {said}" if report.law else f"NOT A BUG OF ITS KIND, seed {seed}: {said}")
+            return int(not report.law)
     print(f"NOT CAUGHT by {_MOST_SEEDS_A_MUTANT} seeds")
     return 1
 

@@ -170,6 +170,30 @@ MUTANTS = [
         ),
     ),
     Mutant(
+        "no sweep after a second copy",
+        (Edit("backfill.sweep", "if key not in called.get(source_id, {key}):", "if not called:"),),
+    ),
+    Mutant(
+        "copied again without a new epoch",
+        (
+            Edit("backfill.runner", "partial(self._settle, stream.name, Version(stream.copy_epoch))",
+                 "partial(self._settle, stream.name, Version(1))"),
+            Edit("sync.forward", "self._epoch = stream.epoch", "self._epoch = 1"),
+        ),
+    ),
+    Mutant(
+        "records of other sources skipped while one is captured anew",
+        (
+            Edit("sync.loss", "return stream.side is Side.SOURCE and bool(await ledger.segments.of(stream.name))",
+                 "return False"),
+        ),
+    ),
+    Mutant(
+        "what the target lost is not brought back",
+        (Edit("reconcile.runner", "        if (repair or owed) and", "        if repair and"),
+         Edit("reconcile.runner", "if owed and not found.verdict.mismatches.keys() - await self._waiting():", "if owed:")),
+    ),
+    Mutant(
         "lease not checked on retry",
         (
             Edit("dynamo.retries", "        tries = 0\n        while True:", "        tries, first = 0, guard.begin()\n"

@@ -79,10 +79,14 @@ _GOALS = {RequestKind.CUTOVER: Phase.READY, RequestKind.ROLLBACK: Phase.BAKE}
 
 @dataclass(slots=True)
 class Report:
-    """What a run showed; everything in it is a function of the seed."""
+    """What a run showed; everything in it is a function of the seed.
+
+    ``broken`` tells what went wrong, ``law`` names the law; a run that ended by an error of Python has broken none.
+    """
 
     seed: int
     broken: str = ""
+    law: str = ""
     writes: int = 0
     seconds: float = 0.0
     digest: int = 0
@@ -143,10 +147,12 @@ def simulate(seed: int, *, trace: bool = False) -> Report:
     try:
         virtual.run(lambda: _tell(seed, report, trace=trace), random=Random(f"{seed} secrets"))
     except virtual.Stuck:
-        report.broken = report.broken or "stuck: nothing happens any more"
+        report.broken, report.law = "stuck: nothing happens any more", "everything comes to its end"
     except (BaseExceptionGroup, TableturnError, Broken) as error:
-        broken = next((each for each in _leaves(error) if isinstance(each, Broken)), None)
+        known = [each for each in _leaves(error) if isinstance(each, Broken | TableturnError)]
+        broken = next((each for each in known if isinstance(each, Broken)), None)
         report.broken = str(broken) if broken else _last_words(error)
+        report.law = broken.law if broken else "no worker ends for good" if known else ""
     return report
 
 
