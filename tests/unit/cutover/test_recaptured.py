@@ -1,14 +1,19 @@
 """A stream captured anew: what is written down, what is answered, and what to do when it cannot be (protocol §5)."""
 
+from dataclasses import replace
+
 import pytest
 
+from cutover.facts import gaps
 from cutover.recapture import recapture
 from domain.errors import ConditionFailed, RefusedError
-from domain.phases import Phase
+from domain.items import text
+from domain.phases import Phase, Side
 from domain.tables import ViewType
+from ledger.migration import StateChange
 from ledger.requests import RequestKind, RequestState
 from tests.crew import Crew
-from tests.examples import ADA
+from tests.examples import ADA, changed
 from tests.seams import transacts
 from tests.world import Venue, World
 
@@ -103,3 +108,109 @@ async def test_only_where_legacy_tables_are_owed_something_a_comparison_is_asked
         assert answer.answer["why"] == phase.value
         asked_since = len(await world.ledger.requests._rows.all(f"requests/{RequestKind.VERIFY}")) - asked
         assert asked_since == (phase is Phase.BAKE)
+
+
+async def checkpoints(world: World, epoch: int, name: str = "users") -> dict[str, tuple[int | None, bool, int]]:
+    shards = await world.ledger.streams.shards(name, epoch)
+    return {shard.shard_id: (shard.checkpoint, shard.ended, shard.through_ms) for shard in shards.values()}
+
+
+async def followed(name: str = "users") -> tuple[World, Crew]:
+    """Return a migration whose streams were followed for a while, and then one lost something."""
+    world = await Venue.in_memory().world("tyler-setup", "users")
+    await world.put("users", *(changed(ADA, id=text(f"user-{count}")) for count in range(30)))
+    crew = await world.lead()
+    async with crew.following():
+        await world.caught_up()
+    await crew.enter(Phase.BACKFILL)
+    await crew.ledger.streams.lose(await crew.ledger.streams.get(name), "trimmed")
+    return world, crew
+
+
+async def test_under_the_same_arn_the_new_epoch_goes_on_where_the_old_one_stood() -> None:
+    """A closed shard that was read to its end stays ended; how far all is seen has to be shown anew."""
+    world, crew = await followed()
+    first, *_ = (await crew.ledger.streams.shards("users")).values()
+    await crew.ledger.streams.save(replace(first, ended=True))
+    before = await checkpoints(world, 1)
+    await recapture(crew.ledger, world.database, "users", epoch=1, why="")
+    assert await checkpoints(world, 2) == {shard: (place, ended, 0) for shard, (place, ended, _) in before.items()}
+    assert (await world.ledger.streams.shards("users"))[first.shard_id].ended
+    assert all(place is not None for place, _, _ in before.values())
+
+
+async def test_where_the_place_was_trimmed_reading_begins_anew() -> None:
+    world, crew = await followed()
+    world.twin.trim(world.table("users"), 10**30)
+    await recapture(crew.ledger, world.database, "users", epoch=1, why="")
+    now = await checkpoints(world, 2)
+    assert set(now) == set(await checkpoints(world, 1))
+    assert set(now.values()) == {(None, False, 0)}
+
+
+async def test_a_shard_that_nobody_had_seen_is_written_down_with_its_parent() -> None:
+    world, crew = await followed()
+    first, *_ = await crew.ledger.streams.shards("users")
+    (child,) = world.twin.roll_shard(world.table("users"), first)
+    await recapture(crew.ledger, world.database, "users", epoch=1, why="")
+    shard = (await world.ledger.streams.shards("users", 2))[child]
+    assert (shard.parent_id, shard.checkpoint, shard.ended) == (first, None, False)
+
+
+async def test_another_arn_begins_with_nothing() -> None:
+    world, crew = await followed()
+    await world.database.disable_stream(world.table("users"))
+    await world.database.enable_stream(world.table("users"), ViewType.NEW_AND_OLD_IMAGES)
+    await recapture(crew.ledger, world.database, "users", epoch=1, why="")
+    assert await checkpoints(world, 2) == {}
+
+
+async def test_a_recapture_that_was_interrupted_is_done_again_from_what_stands_by_then() -> None:
+    world, crew = await followed()
+    crew.database.fail(transacts("recaptured"), ConditionFailed("somebody was first"))
+    with pytest.raises(RefusedError):
+        await recapture(crew.ledger, world.database, "users", epoch=1, why="")
+    first, *_ = (await crew.ledger.streams.shards("users", 1)).values()
+    await crew.ledger.streams.save(replace(first, checkpoint=(first.checkpoint or 0) + 1))
+    await recapture(crew.ledger, world.database, "users", epoch=1, why="")
+    places = {shard: place for shard, (place, _, _) in (await checkpoints(world, 1)).items()}
+    assert {shard: place for shard, (place, _, _) in (await checkpoints(world, 2)).items()} == places
+
+
+@pytest.mark.parametrize(("stream", "spans"), [("users", 1), ("target", 0)])
+async def test_only_the_side_that_serves_has_all_its_records_from_the_application(stream: str, spans: int) -> None:
+    world, crew = await followed(stream)
+    await recapture(crew.ledger, world.database, stream, epoch=1, why="")
+    assert len(await world.ledger.marks.spans(stream)) == spans
+
+
+async def test_a_target_captured_anew_after_the_switch_is_a_gap_until_it_is_mended_from() -> None:
+    world, crew = await followed()
+    await crew.ledger.streams.lose(await crew.ledger.streams.get("target"), "off")
+    assert await gaps(world.ledger) == {"users": "trimmed", "target": "off"}
+    state = await world.ledger.migration.state()
+    await crew.ledger.migration.move(state, Phase.BAKE, why="a test says so", change=StateChange(serving=Side.TARGET))
+    await recapture(crew.ledger, world.database, "target", epoch=1, why="")
+    told = await gaps(world.ledger)
+    assert told["users"] == "trimmed"
+    assert "being mended from the target" in told["target"]
+
+
+@pytest.mark.parametrize("took_place", [True, False])
+async def test_after_a_crash_the_one_who_asked_for_a_recapture_is_told_what_became_of_it(*, took_place: bool) -> None:
+    world, crew = await lossy()
+    request = await world.ledger.requests.ask(RequestKind.RECAPTURE, stream="users", epoch=1)
+    crew.database.crash(transacts("recaptured"), answered=took_place)
+    await crew.work_until_crash()
+    await world.bury()
+    second = await world.lead(wait=True)
+    async with second.working():
+
+        async def is_over() -> bool:
+            return (await world.ledger.requests.get(request)).over
+
+        await world.until(is_over, seconds=60)
+    answer = await world.ledger.requests.get(request)
+    assert answer.state is (RequestState.DONE if took_place else RequestState.REFUSED)
+    assert ("took place" in answer.answer["why"]) is took_place
+    assert await world.ledger.streams.epoch("users") == 1 + took_place
