@@ -9,7 +9,10 @@ import pytest
 from cutover.gates import Limits
 from domain.errors import ConditionFailed, TransientError
 from domain.items import TargetKey, number
+from domain.outcomes import Reason
 from domain.phases import Phase, Side
+from domain.positions import Version
+from ledger.findings import Quarantined
 from ledger.requests import Request, RequestKind, RequestState
 from tests.crew import Crew
 from tests.examples import ADA, BOB, changed
@@ -192,6 +195,7 @@ async def test_a_switch_keeps_to_the_deadline_it_was_given(twin: Venue, asked: d
         rows = await world.ledger.requests._rows.all(f"requests/{RequestKind.VERIFY}")
         (verify,) = rows
         assert verify.fields["state"] == RequestState.REFUSED
+        assert verify.fields["facts"] == {"fenced": True}, "there is no patience with what is in flight: nothing is"
         assert "taken back" in verify.fields["answer"]["why"]
         seam.release()
 
@@ -226,6 +230,28 @@ async def test_a_cutover_waits_for_the_last_tombstone_before_it_marks_the_target
         seam.release()
         assert (await answered(world, request)).state is RequestState.DONE
     assert set(await world.standing()) == {ADA_AT}
+
+
+@pytest.mark.parametrize(("kind", "drained"), [(RequestKind.CUTOVER, "source"), (RequestKind.ROLLBACK, "target")])
+async def test_an_item_that_went_to_quarantine_since_the_gates_looked_takes_the_switch_back(
+    twin: Venue, kind: RequestKind, drained: str
+) -> None:
+    """Even if both sides agree by now: somebody has to look at it first."""
+    world, crew = await (ready(twin) if kind is RequestKind.CUTOVER else baking(twin))
+    seam = crew.database.hold(journal_step("verify"))
+    async with crew.working():
+        request = await world.ledger.requests.ask(kind)
+        crew.bell.ring()
+        await seam.reached.wait()
+        entry = Quarantined("users", "users/bob", str(Version(1, 5)), Reason.FOREIGN, "somebody was here")
+        await crew.ledger.quarantine.put(entry)
+        seam.release()
+        answer = await answered(world, request)
+        assert answer.state is RequestState.REFUSED
+        assert f"1 items went to quarantine while the {drained} was drained" in answer.answer["why"]
+        assert "quarantine list" in answer.answer["why"]
+    state = await world.ledger.migration.state()
+    assert (state.flag.serving.value, state.flag.writable) == (drained, True)
 
 
 async def test_before_the_switch_a_rollback_is_refused_and_after_it_a_cutover(twin: Venue) -> None:
