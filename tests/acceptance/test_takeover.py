@@ -47,7 +47,7 @@ def test_a_leader_paused_beyond_its_lease_is_replaced_in_time_and_changes_nothin
         heard = _goes_on(paused, proxy)
         after = _rows(scene)
     print(f"\npaused in the copy; replaced after {took:.2f} s, lease {LEASE:.0f} s, poll {POLL:.1f} s")  # noqa: T201
-    print(f"gone on, it ended with {FENCED}; what it sent: {heard or 'nothing'}")  # noqa: T201
+    print(f"gone on, it ended with {FENCED}; what it sent: {', '.join(heard)}")  # noqa: T201
     assert took <= LEASE + POLL + BUSY
     assert _of_fence(before, 1) >= _of_fence(after, 1), "no row carries its fence that did not carry it before"
     eventually("nothing is lost", lambda: not differences(legacy))
@@ -78,7 +78,12 @@ def _goes_on(worker: Worker, proxy: FaultProxy) -> list[str]:
     heard = [each for each in proxy.heard if each.at >= resumed]
     accepted = [each for each in heard if each.operation in WRITES and each.status == ACCEPTED]
     assert accepted == [], "a write of the fenced worker was accepted"
-    return [f"{each.operation} {each.status}" for each in heard]
+    writes = [
+        f"{each.operation} on {each.table.rpartition('-')[2]}: {each.status}"
+        for each in heard
+        if each.operation in WRITES
+    ]
+    return [f"{len(heard) - len(writes)} reads", *writes]
 
 
 def _epoch(scene: Scene) -> int:

@@ -22,7 +22,7 @@ from tests.acceptance.conftest import one_scene
 from tests.conftest import EMULATOR_ENVIRONMENT
 from tests.crashes.campaign import Tour
 from tests.crashes.clocks import run_fast
-from tests.crashes.proxy import FaultProxy
+from tests.crashes.proxy import FaultProxy, Weather
 from tests.crashes.tally import PLACES, Tally
 
 ROLLING = ("BACKFILL", "READY", "cutover: drain", "BAKE", "rollback: drain", "ROLLED_BACK")
@@ -86,7 +86,7 @@ def _tour(arena: Arena, tally: Tally, met: Counter[str]) -> Iterator[Tour]:
     client = boto3.client("dynamodb", endpoint_url=url, region_name="us-east-1")
     with (
         tempfile.TemporaryDirectory() as folder,
-        FaultProxy(url, arena.random.randrange(10**6)) as proxy,
+        FaultProxy(url, arena.random.randrange(10**6), Weather.for_lease(arena.lease)) as proxy,
         one_scene(client, url, Path(folder)) as scene,
     ):
         try:

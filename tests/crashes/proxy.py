@@ -35,6 +35,11 @@ class Weather:
     gust: float = 3.0
     every: float = 20.0
 
+    @classmethod
+    def for_lease(cls, seconds: float) -> Self:
+        """Return weather that leaves time to settle, which takes twice the lease, and a while after it."""
+        return cls(every=3 + 6 * seconds)
+
 
 @dataclass(slots=True)
 class FaultProxy:
