@@ -42,6 +42,17 @@ SEEDS ?= 2000
 simulate: setup ## SEEDS=2000 whole migrations under chaos, in virtual time; replay: python -m tests.simulation --seed N --trace
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
+# The tool has a venv of its own, which sees what the project's has: mutants live in build/mutation, never here.
+MUTATION := build/mutation-venv
+JOBS ?= 1
+mutation: setup ## every small change of apply, sync and cutover: a test notices it, or docs/mutation.md explains it (an hour)
+	@$(BIN)/python -m venv --clear $(MUTATION)
+	@$(MUTATION)/bin/python -m pip --disable-pip-version-check --quiet --quiet install \
+	  --require-hashes --requirement requirements-mutation.lock
+	@site='import sysconfig; print(sysconfig.get_path("purelib"))' && \
+	$(BIN)/python -c "$$site" > "$$($(MUTATION)/bin/python -c "$$site")/project.pth"
+	@$(MUTATION)/bin/python -m tests.mutation --jobs $(JOBS) $(ONLY)
+
 mutants: setup ## show that the simulation catches every bug it should
 	@$(BIN)/python -m tests.simulation --mutants
 
@@ -63,12 +74,15 @@ bench: setup ## how fast it is here
 	@$(BIN)/python -m bench
 
 # uv resolves for every platform and Python at once; it lives in a throwaway venv, and leaves no index in the file.
-lock: setup ## write requirements.lock anew, with the newest that pyproject.toml allows
+lock: setup ## write both locks anew, with the newest that pyproject.toml allows
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	$(BIN)/python -m venv "$$folder" && "$$folder/bin/pip" install --quiet --disable-pip-version-check uv && \
 	UV_CUSTOM_COMPILE_COMMAND="make lock" "$$folder/bin/uv" pip compile --quiet --universal --upgrade \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --extra demo --group pyproject.toml:dev pyproject.toml --output-file requirements.lock
+	  --extra demo --group pyproject.toml:dev pyproject.toml --output-file requirements.lock && \
+	UV_CUSTOM_COMPILE_COMMAND="make lock" "$$folder/bin/uv" pip compile --quiet --universal --upgrade \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --constraint requirements.lock --group pyproject.toml:mutation --output-file requirements-mutation.lock
 
 clean: ## remove what was made here (the cache of DynamoDB Local stays)
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
