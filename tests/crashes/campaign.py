@@ -50,7 +50,7 @@ class Tour:
     todo: list[str] = field(default_factory=list)
     _asked: Popen[str] | None = None
     _moved: float = 0.0
-    _known: int = 0
+    _counted: set[int] = field(default_factory=set)
 
     def run(self, kills: tuple[str, ...] = PLACES, *, rolls: int = 0) -> None:
         """Do a whole migration, killing once at each place named, and hold both sides against what was written.
@@ -169,17 +169,16 @@ class Tour:
     def _revive(self) -> None:
         """Start workers that ended, so that there are always two; whoever ended by itself must have been fenced."""
         workers = self.scene.program.workers
-        for worker in workers[self._known :]:
-            code = worker.process.poll()
-            if code is None or code < 0:
+        ended = [worker for worker in workers if worker.process.poll() is not None]
+        for worker in ended:
+            code = worker.process.returncode
+            if code < 0 or worker.process.pid in self._counted:
                 continue
+            self._counted.add(worker.process.pid)
             self.tally.ended[code] += 1
             assert code == FENCED, f"a worker ended with {code}:\n{worker.said[-2000:]}"
-        alive = [number for number, worker in enumerate(workers) if worker.process.poll() is None]
-        self._known = len(workers)
-        for _ in range(2 - len(alive)):
+        for _ in range(2 - (len(workers) - len(ended))):
             self.scene.program.work("--standby")
-        self._known = min(alive, default=self._known)
 
     # ---- what stands in the ledger ----------------------------------------------------------------------------------
 
