@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cutover.gates import Facts, Gate, Limits, completion_gates, cutover_gates, recapture_gates, rollback_gates
+from cutover.sequence import SwitchSettings
 from cutover.transitions import CAPTURE_AGE_MS, CAUGHT_UP_LAG_MS, next_phase
 from domain.phases import Phase, Side
 
@@ -171,3 +172,11 @@ def test_the_way_back_asks_for_the_worker_and_the_quarantine_too() -> None:
         refused = {each.name for each in gates(facts, LIMITS) if not each.passes}
         assert refused == {"phase", "worker", "quarantine"}
         assert gate(gates(facts, LIMITS), "phase").limit == "BAKE"
+
+
+def test_the_numbers_that_the_protocol_names() -> None:
+    """Twelve hours until the copy may begin (§4.1), a day of retention (§5), a cutover blocked for seconds (§8)."""
+    assert (CAPTURE_AGE_MS, CAUGHT_UP_LAG_MS) == (12 * HOUR, 10_000)
+    assert (LIMITS.retention_ms, LIMITS.headroom_ms, LIMITS.worker_age_ms) == (DAY, 12 * HOUR, 30_000)
+    blocked = SwitchSettings()
+    assert (blocked.staleness, blocked.longest_request, blocked.max_blocked) == (1, 2, 10)

@@ -1,15 +1,18 @@
 """Marks by themselves: how many, when a cut is whole, and that none is left standing (protocol §1, §8.2)."""
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import pytest
 
-from cutover.marking import Marker
+from cutover.marking import Marker, mark_key
 from domain.cuts import Cut
-from domain.errors import FencedError, TransientError
+from domain.errors import FatalError, FencedError, TransientError
 from domain.guards import UNGUARDED, Attempt, WriteGuard
+from domain.items import MARK_PREFIX, mark_id
+from domain.tables import KeyAttribute
 from dynamo.ports import ShardDescription
 from ledger.streams import ShardRow, StreamRow
 from tests.crew import Crew
@@ -182,3 +185,42 @@ async def test_a_fenced_worker_puts_no_mark_and_takes_none_away() -> None:
         with pytest.raises(FencedError):
             await attempt()
     assert len(await at.world.scanned(at.stream.table)) == 1
+
+
+class OneWrite(Fenced):
+    """The guard of a worker whose lease ends after one more write."""
+
+    def __init__(self) -> None:
+        self._left = 1
+
+    def begin(self) -> Attempt:
+        if not self._left:
+            return super().begin()
+        self._left -= 1
+        return UNGUARDED.begin()
+
+
+async def test_a_worker_that_is_fenced_in_between_leaves_its_mark_to_the_next_one() -> None:
+    at = await stage()
+    key = mark_key(at.world.plan.sources["users"].definition.key, "m1")
+    with pytest.raises(FencedError):
+        await at.marker(OneWrite())._put(at.stream.table, key)
+    assert await at.world.scanned(at.stream.table) == [key]
+
+
+def test_a_mark_names_itself_in_every_text_of_a_random_key() -> None:
+    parts = (KeyAttribute("a", "S"), KeyAttribute("b", "N"), KeyAttribute("c", "B"), KeyAttribute("d", "S"))
+    first, second = (mark_key(parts, "m1") for _ in range(2))
+    assert all(first[part.name] != second[part.name] for part in parts)
+    assert mark_id(first) == "m1"
+    assert [set(first[part.name]) for part in parts] == [{part.type} for part in parts]
+    assert 0 <= int(first["b"]["N"]) < 10**12
+    assert len(base64.b64decode(first["c"]["B"])) == 8
+    for name in "ad":
+        assert first[name]["S"].startswith(f"{MARK_PREFIX}m1#")
+
+
+def test_a_key_without_a_text_cannot_show_marks() -> None:
+    with pytest.raises(FatalError, match="cannot show marks") as refused:
+        mark_key((KeyAttribute("a", "N"), KeyAttribute("b", "B")), "m1")
+    assert refused.value.hint
