@@ -20,7 +20,7 @@ NAMES = {
     "tableturn_backfill_items", "tableturn_backfill_items_expected", "tableturn_request_seconds",
     "tableturn_throttled", "tableturn_consumed_capacity_units", "tableturn_mismatches", "tableturn_quarantined",
     "tableturn_verified_through_timestamp_seconds", "tableturn_scanned_through_timestamp_seconds", "tableturn_gate",
-    "tableturn_tombstones", "tableturn_leader", "tableturn_cutover_blocked_seconds",
+    "tableturn_tombstones", "tableturn_leader", "tableturn_cutover_blocked_seconds", "tableturn_gap",
 }  # fmt: skip
 """As documented for operators; the parser takes `_total` off counters."""
 

@@ -191,7 +191,8 @@ MUTANTS = [
     Mutant(
         "what the target lost is not brought back",
         (Edit("reconcile.runner", "        if (repair or owed) and", "        if repair and"),
-         Edit("reconcile.runner", "if owed and not found.verdict.mismatches.keys() - await self._waiting():", "if owed:")),
+         Edit("reconcile.runner", "if owed and not found.verdict.mismatches.keys() - await self._waiting():",
+              "if owed:")),
     ),
     Mutant(
         "lease not checked on retry",
