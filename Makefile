@@ -51,7 +51,7 @@ mutation: setup ## every small change of apply, sync and cutover: a test notices
 	  --require-hashes --requirement requirements-mutation.lock
 	@site='import sysconfig; print(sysconfig.get_path("purelib"))' && \
 	$(BIN)/python -c "$$site" > "$$($(MUTATION)/bin/python -c "$$site")/project.pth"
-	@$(MUTATION)/bin/python -m tests.mutation --jobs $(JOBS) $(ONLY)
+	@set -f; $(MUTATION)/bin/python -m tests.mutation --jobs $(JOBS) $(ONLY)
 
 mutants: setup ## show that the simulation catches every bug it should
 	@$(BIN)/python -m tests.simulation --mutants
