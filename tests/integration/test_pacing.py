@@ -22,9 +22,9 @@ async def test_a_stream_that_lags_slows_the_copy_down_and_then_stops_it(twin: Ve
     await world.put("users", *(changed(ADA, id=text(f"user-{each}")) for each in range(300)))
     copying = CopySettings(least_segments=1, page_items=1, retention=RETENTION)
     crew = await world.lead(tempo=replace(twin.tempo, copying=copying))
+    slow = crew.database.hold(lambda call: call.method == "scan_page", answered=True)
     async with crew.working():
-        await world.reach(Phase.BACKFILL)
-        slow = crew.database.hold(lambda call: call.method == "scan_page", answered=True)
+        await slow.reached.wait()
         stream = (await world.ledger.streams.get("users")).arn
         stuck = crew.database.hold(lambda call: is_reading(call, stream))
         await stuck.reached.wait()
