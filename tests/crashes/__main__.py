@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100, help="go on until so many are done")
     parser.add_argument("--steady", type=int, default=14, help="kills of each tour in READY, and again in BAKE")
     parser.add_argument("--rolls", type=int, default=0, help="then a tour in which each source's shard rolls so often")
-    parser.add_argument("--speed", type=int, default=90, help="how fast the database's clock runs in that tour")
+    parser.add_argument("--speed", type=int, default=60, help="how fast the database's clock runs in that tour")
     parser.add_argument("--lease", type=float, default=4.0, help="seconds; more where the machine is very busy")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()

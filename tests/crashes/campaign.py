@@ -55,19 +55,19 @@ class Tour:
     def run(self, kills: tuple[str, ...] = PLACES, *, rolls: int = 0) -> None:
         """Do a whole migration, killing once at each place named, and hold both sides against what was written.
 
-        ``rolls``: how many times each source's shard must have rolled before the cutover, and once more before the
-        rollback.
+        ``rolls``: how often each source's shard must have rolled before the rollback, and all but once before the
+        cutover.
         """
         self.todo = list(kills)
         self._prepare()
         seed = self.random.randrange(10**6)
         with Application(self.scene, seed=seed, longest=LONGEST_REQUEST) as application:
             self._until("READY")
-            self._roll(rolls)
+            self._roll(rolls - 1)
             self._switch("cutover", "READY", "BAKE")
             with application.resting():
                 self._found(differences(self.scene.legacy))
-            self._roll(rolls + 1 if rolls else 0)
+            self._roll(rolls)
             self._switch("rollback", "BAKE", "ROLLED_BACK")
             with application.resting():
                 self._found(legacy_differences(self.scene.legacy))
@@ -123,7 +123,7 @@ class Tour:
             assert time.monotonic() - began < _ROLLING, f"no roll in {_ROLLING:.0f} s: {self._shards('users')}"
             self._moved = time.monotonic()
             self._look("")
-        for stream in ("users", "contractors", "refresh-tokens", "audit", "config", "target") if wanted else ():
+        for stream in ("users", "contractors", "refresh-tokens", "audit", "config", "target") if wanted > 0 else ():
             self.tally.rolls[stream] = max(self.tally.rolls[stream], self._rolled(stream))
 
     def _next_step(self, command: str) -> str:
