@@ -61,6 +61,14 @@ async def test_a_stream_that_is_off_or_of_another_kind_is_refused_with_what_to_d
     assert await world.ledger.streams.epoch("users") == 1
 
 
+async def test_a_stream_that_has_lost_nothing_is_not_captured_anew() -> None:
+    world = await Venue.in_memory().world("tyler-setup", "users")
+    crew = await world.lead()
+    with pytest.raises(RefusedError, match="has lost nothing") as refused:
+        await recapture(crew.ledger, world.database, "users", epoch=1, why="")
+    assert "reconcile --repair" in refused.value.hint
+
+
 async def test_what_moved_on_meanwhile_is_left_alone() -> None:
     world, crew = await lossy()
     with pytest.raises(RefusedError, match="captured anew meanwhile: its epoch is 1") as known:
