@@ -58,6 +58,8 @@ class Database:
 
     async def ask(self, request: Message) -> bytes:
         """Send a request, return the whole answer."""
+        if self._kept is not None and self._kept[0].at_eof():  # closed for idleness: no fault that we ordered
+            self.close()
         if self._kept is None:
             self._kept = await self._connect()
         reader, writer = self._kept
