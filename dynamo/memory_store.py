@@ -6,11 +6,12 @@ queries, `dynamo.memory_log` for the stream.
 """
 
 import hashlib
-import json
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+
+import orjson
 
 from domain.errors import DataError, FatalError
 from domain.items import AttributeValue, Item, canonical
@@ -126,5 +127,5 @@ class StoredTable:
 
 def hash_place(value: AttributeValue) -> Place:
     """Return the first two parts of a place: the stable hash of a hash key, and its text."""
-    written = json.dumps(canonical(value))
-    return int.from_bytes(hashlib.blake2b(written.encode(), digest_size=HASH_BITS // 8).digest()), written
+    written = orjson.dumps(canonical(value))
+    return int.from_bytes(hashlib.blake2b(written, digest_size=HASH_BITS // 8).digest()), written.decode()

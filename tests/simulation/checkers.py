@@ -4,6 +4,7 @@ Independent of the engines: stamps, ledger rows and phases are read here by this
 translation is shared, which has its own proofs. What must hold at rest is asked by `at_rest`.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,14 +20,14 @@ _READ_LATELY = 60.0
 _PHASES = {
     "": {"PLANNED"},
     "PLANNED": {"CAPTURE"},
-    "CAPTURE": {"BACKFILL"},
-    "BACKFILL": {"CATCHUP", "CAPTURE"},
-    "CATCHUP": {"VERIFY", "CAPTURE"},
-    "VERIFY": {"READY", "CAPTURE"},
-    "READY": {"VERIFY", "CUTOVER", "CAPTURE"},
+    "CAPTURE": {"BACKFILL", "ABORTED"},
+    "BACKFILL": {"CATCHUP", "CAPTURE", "ABORTED"},
+    "CATCHUP": {"VERIFY", "CAPTURE", "ABORTED"},
+    "VERIFY": {"READY", "CAPTURE", "ABORTED"},
+    "READY": {"VERIFY", "CUTOVER", "CAPTURE", "ABORTED"},
     "CUTOVER": {"READY", "BAKE"},
     "BAKE": {"ROLLED_BACK", "DONE"},
-    "ROLLED_BACK": {"READY", "CAPTURE"},
+    "ROLLED_BACK": {"READY", "CAPTURE", "ABORTED"},
 }
 
 
@@ -231,9 +232,10 @@ class Checkpoints(Law):
     def _applied(self, stream: str, shard: str, between: tuple[int, int]) -> None:
         plan = self.truth.plan
         table = plan.target.name if stream == "target" else plan.sources[stream].definition.name
-        for sequence in self.truth.shards.get((table, shard), ()):
+        sequences = self.truth.shards.get((table, shard), [])
+        for sequence in sequences[bisect_right(sequences, between[0]) : bisect_right(sequences, between[1])]:
             record = self.truth.records[table, sequence]
-            if not between[0] < sequence <= between[1] or record.is_mark:
+            if record.is_mark:
                 continue
             if record.at < self._told_since(stream):
                 continue
@@ -378,7 +380,7 @@ class Standing:
             one, other = wanted.get(name), standing.get(name)
             if one is None or other is None:
                 found.append(f"source {name} is {'lost' if other is None else 'resurrected'}")
-            elif digest(one) != digest(other):
+            elif self.truth.digest(one) != self.truth.digest(other):
                 found.append(f"source {name} is stale")
         return found + (self._target_differences(wanted, excused) if serving == "source" else [])
 
@@ -400,7 +402,7 @@ class Standing:
                 found.append(f"target {key} is {'a tombstone left standing' if dead else 'resurrected'}")
             elif one is not None and (other is None or getattr(stamp(other), "dead", False)):
                 found.append(f"target {key} is lost")
-            elif one is not None and other is not None and digest(one) != digest(other):
+            elif one is not None and other is not None and self.truth.digest(one) != self.truth.digest(other):
                 found.append(f"target {key} is stale")
         return found
 

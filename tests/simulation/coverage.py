@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from domain.phases import Phase
 from tests.simulation.story import Report
 
 PLACES = ("CAPTURE", "BACKFILL", "CATCHUP", "VERIFY", "READY", "cutover", "BAKE", "rollback", "ROLLED_BACK")
@@ -71,7 +72,7 @@ class Coverage:
         return found + [outcome for outcome in _OUTCOMES if not self.outcomes[outcome]]
 
 
-_PHASES = ("CAPTURE", "BACKFILL", "CATCHUP", "VERIFY", "READY", "CUTOVER", "BAKE", "ROLLED_BACK")
+_PHASES = tuple(Phase)
 _OUTCOMES = (
     *(
         "forward applied",
@@ -83,7 +84,12 @@ _OUTCOMES = (
     ),
     *("reverse applied", "reverse superseded", "reverse quarantined", "forward quarantined"),
     *("gap found", "stray found", "cutover done", "cutover refused", "rollback done", "rollback refused"),
+    *("complete done", "complete refused", "abort done", "recapture done", "recapture refused"),
+    *(f"quarantined {reason}" for reason in ("untranslatable", "collision", "foreign", "irreversible", "stray")),
+    *(f"gate {name}" for name in ("phase", "copied", "no-gap", "caught-up", "headroom", "reconciled")),
+    *(f"gate {name}" for name in ("verify-in-time", "quarantine", "tombstones", "target-ready", "worker", "baked")),
 )
+"""Every class of refusal: at the door, at a gate, in quarantine; `refused` by DynamoDB itself has tests of its own."""
 
 
 def _place(where: str) -> str:

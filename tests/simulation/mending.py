@@ -1,6 +1,7 @@
 """Vandals and strays, and the operator who mends what they and the weather did: by repair, retry and recapture."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
@@ -10,7 +11,7 @@ from domain.positions import Version
 from domain.stamps import Stamp
 from dynamo.ports import Delete, Put
 from ledger.findings import Lane
-from ledger.requests import RequestKind
+from ledger.requests import RequestKind, RequestState
 from tests.simulation.actors import ACTOR, Actor, Kind
 from tests.simulation.cast import Part
 from tests.simulation.truth import Truth
@@ -28,6 +29,7 @@ class Mender:
     truth: Truth
     random: Random
     vandal: bool
+    answers: Counter[RequestState] = field(default_factory=Counter)
     _altered: list[TargetKey] = field(default_factory=list)
     _hurt: bool = False
 
@@ -50,7 +52,11 @@ class Mender:
             for stream in await self.world.ledger.streams.all():
                 if stream.gap:
                     facts = {"stream": stream.name, "epoch": stream.epoch}
-                    await self.world.ledger.requests.ask(RequestKind.RECAPTURE, **facts)
+                    request = await self.world.ledger.requests.ask(RequestKind.RECAPTURE, **facts)
+                    while not request.over:
+                        await asyncio.sleep(1)
+                        request = await self.world.ledger.requests.get(request)
+                    self.answers[request.state] += 1
 
     async def _in_turn(self) -> None:
         while True:

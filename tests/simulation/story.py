@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
+from cutover.gates import Limits
 from cutover.sequence import SwitchSettings
 from domain.errors import TableturnError
 from domain.phases import Phase
@@ -55,6 +56,7 @@ _TEMPO = Tempo(
     switch=SwitchSettings(staleness=STALENESS, longest_request=LONGEST_REQUEST, max_blocked=12.0),
     compare=CompareSettings(interval=30.0, segments=2, poll=1.5),
     poll=2.0,
+    limits=Limits(bake_ms=60_000, tombstones=5, evidence_age_ms=60_000),
 )
 _WRITES = 200
 """At least so many writes of applications a seed."""
@@ -64,6 +66,9 @@ _PATIENCE = 900.0
 
 _STRAYS = 0.4
 """Share of the runs ending on the target in which somebody then ignores the flag."""
+
+_TOO_EARLY, _ENDLESS = 0.2, 0.6
+"""Shares of the runs in which something is asked for too early; and that nobody completes or aborts."""
 
 _LOSES = 0.25
 """Share of the runs in which stream records may be lost for good."""
@@ -232,6 +237,7 @@ class _Story:
                 await self._operate()
                 await self._until(lambda: self.truth.writes >= _WRITES, "the applications have written enough")
                 await self._rest(writers)
+                await self._end()
                 for task in (chaos, watching, mending, *writers):
                     task.cancel()
                 self.over.set()
@@ -247,18 +253,50 @@ class _Story:
 
     async def _operate(self) -> None:
         """Carry the switches out, each asked for until it is done, with some life in between."""
+        if self.random.random() < _TOO_EARLY:
+            await self._refused(RequestKind.ROLLBACK)
         for kind in self.random.choice(_SWITCHES):
             await self._switch(kind)
+            if self.random.random() < _TOO_EARLY:
+                await self._refused(RequestKind.COMPLETE if kind is RequestKind.CUTOVER else RequestKind.ROLLBACK)
             await asyncio.sleep(self.random.uniform(3, 15))
+
+    async def _refused(self, kind: RequestKind) -> None:
+        """Ask for what it is too early for: not even begun, not baked, or not cut over."""
+        answer = await self._ask(kind)
+        self._count(kind, answer)
+        if answer.state is not RequestState.REFUSED:
+            raise Broken("gates refuse", f"{kind} was {answer.state} in phase {self.truth.phase}")
+
+    def _count(self, kind: RequestKind, answer: Request) -> None:
+        self.report.outcomes[f"{kind} {answer.state}"] += 1
+        for gate in answer.answer.get("gates", ()):
+            self.report.outcomes[f"gate {gate['name']}"] += 1
+
+    async def _end(self) -> None:
+        """End the migration for good, now and then: complete it, or give it up. Neither changes an item."""
+        kind = RequestKind.COMPLETE if self.truth.served == "target" else RequestKind.ABORT
+        waiting = any(self.truth.quarantined.values())
+        if self.random.random() < _ENDLESS or (waiting and kind is RequestKind.COMPLETE):
+            return
+
+        began = asyncio.get_running_loop().time()
+        answer = await self._ask(kind)
+        while answer.state is RequestState.REFUSED and asyncio.get_running_loop().time() < began + _PATIENCE:
+            self._count(kind, answer)
+            await asyncio.sleep(5)
+            answer = await self._ask(kind)
+        self._count(kind, answer)
+        if self.truth.phase not in {"DONE", "ABORTED"}:
+            raise Broken("everything comes to its end", f"no {kind}: {answer.answer}")
+        self._hold()
 
     async def _switch(self, kind: RequestKind) -> None:
         began, why = asyncio.get_running_loop().time(), ""
         while asyncio.get_running_loop().time() < began + _PATIENCE:
             await self._until(lambda: self.truth.phase == _GOALS[kind], f"the phase allows a {kind}")
             answer = await self._ask(kind)
-            self.report.outcomes[f"{kind} {answer.state}"] += 1
-            for gate in answer.answer.get("gates", ()):
-                self.report.outcomes[f"gate {gate['name']}"] += 1
+            self._count(kind, answer)
             if answer.state is RequestState.DONE:
                 return
             self._is_back(kind)
@@ -343,6 +381,7 @@ class _Story:
         report.faults = self.storm.faults + self.chaos.done
         for reason, count in self.truth.reasons.items():
             report.outcomes[f"quarantined {reason}"] += count
+        report.outcomes.update({f"recapture {state}": count for state, count in self.mender.answers.items()})
         for crew in self.world._crews:
             report.outcomes["gap found"] += len(crew.gaps)
             for (_, direction, outcome), count in crew.counts.items():

@@ -8,14 +8,16 @@ was written on.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from domain.errors import DataError
-from domain.items import Item, TargetKey, mark_id
+from domain.items import Item, TargetKey, digest, mark_id
 from domain.stamps import is_tombstone
 from dynamo.witness import Effect
 from mapping.plan import Plan
 from tests.simulation.actors import ACTOR, Actor, Kind
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,21 @@ class Deed:
     def is_stray(self) -> bool:
         """Tell whether an application wrote the side that does not serve."""
         return self.actor.is_application and self.served != _side_of(self.actor)
+
+
+class Memo(Generic[Found]):
+    """What was once found out about items, by identity: effects carry the store's own, which never change."""
+
+    def __init__(self) -> None:
+        """Start with nothing known."""
+        self._known: dict[int, tuple[Item, Found]] = {}
+
+    def of(self, item: Item, find: Callable[[], Found]) -> Found:
+        """Return what is known of an item, or find it out; the item is kept, so that its identity stays its own."""
+        known = self._known.get(id(item))
+        if known is None:
+            known = self._known[id(item)] = item, find()
+        return known[1]
 
 
 @dataclass(slots=True)
@@ -78,6 +95,8 @@ class Truth:
     captured: dict[str, float] = field(default_factory=dict)
     epochs: dict[str, int] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
+    _translations: Memo[dict[TargetKey, Item]] = field(default_factory=Memo)
+    _digests: Memo[str] = field(default_factory=Memo)
 
     def __post_init__(self) -> None:
         """Know the tables by name."""
@@ -183,8 +202,16 @@ class Truth:
         """Return what an image is in the target; nothing when it cannot be translated."""
         if image is None:
             return {}
+        source = source_id.partition("/")[0]
+        return self._translations.of(image, lambda: self._translated(source, image))
+
+    def digest(self, item: Item) -> str:
+        """Return the digest of an item that nobody changes any more."""
+        return self._digests.of(item, lambda: digest(item))
+
+    def _translated(self, source: str, image: Item) -> dict[TargetKey, Item]:
         try:
-            return self.plan.translate(source_id.partition("/")[0], image).items
+            return self.plan.translate(source, image).items
         except DataError:
             return {}
 
