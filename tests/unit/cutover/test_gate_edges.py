@@ -131,6 +131,11 @@ def test_the_limits_are_told_in_the_same_words() -> None:
     assert told["baked"] == "≥ 7 d"
 
 
+def test_a_gate_in_words_shows_exactly_what_it_wants_when_it_passes() -> None:
+    for name in ("phase", "copied", "no-gap", "quarantine", "target-ready", "worker"):
+        assert cutover_gate(name).value == cutover_gate(name).limit
+
+
 def test_a_gate_tells_what_it_found() -> None:
     assert cutover_gate("copied").value == "yes"
     assert cutover_gate("copied", copied=False).value == "no"
