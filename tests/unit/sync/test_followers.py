@@ -6,10 +6,13 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from cutover.marking import mark_key
 from domain.changes import Change
+from domain.cuts import Cut, Span
 from domain.errors import IteratorExpired
 from domain.items import Item, number, text
 from domain.phases import Phase
+from dynamo.ports import ShardPlace
 from ledger.streams import ShardRow, StreamRow
 from sync.followers import Afterwards, Pace, ShardFollower, Surroundings
 from tests.crew import Crew
@@ -81,6 +84,11 @@ class Stage:
     async def close(self) -> None:
         self.world.twin.roll_shard(self.world.table("users"), (await self.shard()).shard_id)
 
+    async def records(self) -> list[int]:
+        place = ShardPlace(self.stream.arn, (await self.shard()).shard_id)
+        page = await self.world.database.get_records(await self.world.database.shard_iterator(place))
+        return [change.sequence for change in page.changes]
+
     def looks(self) -> int:
         return sum(call.method == "get_records" for call in self.crew.database.calls)
 
@@ -107,6 +115,7 @@ async def test_a_closed_shard_is_read_to_its_end_and_its_row_says_so() -> None:
     at = await stage()
     await at.put(7)
     await at.close()
+    await asyncio.sleep(5)
     row = await (await at.follower()).run()
     taken = at.listener.sequences()
     assert len(taken) == 9, "seven items, and the sentinel that came and went"
@@ -179,6 +188,7 @@ async def test_at_the_tip_it_looks_once_a_pause_and_writes_idle_checkpoints_seld
     await asyncio.sleep(0.1)
     assert (at.looks(), at.saves()) == (1, 2), "found and applied: first seen, then the batch"
     await asyncio.sleep(30)
+    assert sum(call.method == "shard_iterator" for call in at.crew.database.calls) == 1
     assert at.looks() == 61
     assert at.saves() == 12
     at.stopping.set()
@@ -278,3 +288,112 @@ async def test_a_record_from_the_future_says_nothing_about_how_far_all_is_seen()
     assert now < follower.shard.through_ms <= at.world.venue.clock.wall_ms()
     at.stopping.set()
     await running
+
+
+async def test_what_a_look_showed_is_carried_to_the_next_checkpoint() -> None:
+    at = await stage()
+    follower = await at.follower(replace(PACE, idle_checkpoint=1000))
+    await asyncio.sleep(5)
+    first = at.world.venue.clock.wall_ms()
+    running = asyncio.create_task(follower.run())
+    await asyncio.sleep(0.6)
+    await at.put(1)
+    await asyncio.sleep(0.1)
+    assert (await at.shard()).through_ms < first
+    assert follower.shard.through_ms == first
+    at.stopping.set()
+    await running
+
+
+async def marked(at: Stage, mark: str = "m1") -> None:
+    """Announce a mark and show it, with an item before it and one behind."""
+    await at.put(1)
+    await at.crew.ledger.marks.announce(mark, "users")
+    key = mark_key(at.world.plan.sources["users"].definition.key, mark)
+    await at.crew.engines.marker._put(at.stream.table, key)
+    await at.put(1, lastLogin=number(5))
+
+
+async def test_nothing_behind_a_pending_mark_is_looked_at_until_it_is_settled() -> None:
+    at = await stage()
+    await marked(at)
+    ringing = asyncio.create_task(at.crew.bell.wait(1000))
+    running = asyncio.create_task((await at.follower()).run())
+    await asyncio.sleep(5)
+    assert len(at.listener.sequences()) == 3
+    assert ringing.done(), "who waits for the mark is woken"
+    shard = await at.shard()
+    (place,) = (await at.crew.ledger.marks.cut("m1")).places.values()
+    assert place > (shard.checkpoint or 0)
+    assert shard.checkpoint == at.listener.sequences()[-1]
+    await at.crew.ledger.marks.drop("m1")
+    await asyncio.sleep(1)
+    assert len(at.listener.sequences()) == 4
+    assert at.listener.refreshed == 2, "once at the start, once behind the mark, which stands there twice"
+    at.stopping.set()
+    await running
+
+
+async def test_told_to_stop_at_a_pending_mark_the_checkpoint_stays_before_it() -> None:
+    at = await stage()
+    await marked(at)
+    await at.close()
+    running = asyncio.create_task((await at.follower()).run())
+    await asyncio.sleep(5)
+    at.stopping.set()
+    row = await running
+    assert not row.ended
+    assert row.checkpoint == at.listener.sequences()[-1]
+    assert len(at.listener.sequences()) == 3
+
+
+@pytest.mark.parametrize(("announced", "refreshed"), [(True, 2), (False, 1)])
+async def test_a_mark_that_is_settled_or_nobodys_is_passed_without_a_note(*, announced: bool, refreshed: int) -> None:
+    """Behind a settled one the spans are read again: this follower may have begun before the switch that kept it."""
+    at = await stage()
+    if announced:
+        await marked(at)
+        await at.crew.ledger.marks.drop("m1")
+    else:
+        key = mark_key(at.world.plan.sources["users"].definition.key, "m2")
+        await at.put(2)
+        await at.crew.engines.marker._put(at.stream.table, key)
+    await at.close()
+    await (await at.follower()).run()
+    assert len(at.listener.sequences()) == 4
+    assert (await at.crew.ledger.marks.cut("m1")).places == {}
+    assert at.listener.refreshed == refreshed
+
+
+async def test_a_closed_shard_whose_last_records_are_marks_ends_behind_them() -> None:
+    at = await stage()
+    await at.crew.ledger.marks.announce("m1", "users")
+    await at.crew.ledger.marks.drop("m1")
+    key = mark_key(at.world.plan.sources["users"].definition.key, "m1")
+    await at.crew.engines.marker._put(at.stream.table, key)
+    await at.close()
+    assert (await (await at.follower()).run()).checkpoint == (await at.records())[-1]
+    row = await at.shard()
+    assert row.checkpoint != at.listener.sequences()[-1]
+
+
+@pytest.mark.parametrize(
+    ("phase", "told"),
+    [(Phase.BACKFILL, ["take", "tail", "afterwards"]), (Phase.CAPTURE, ["tail", "afterwards"])],
+)
+async def test_a_batch_across_the_end_of_a_span_is_handed_on_in_its_parts(phase: Phase, told: list[str]) -> None:
+    at = await stage(phase=phase)
+    shard = await at.shard()
+    await at.crew.ledger.marks.announce("m1", "users")
+    mark = await at.crew.ledger.marks.get("m1")
+    assert mark is not None
+    await at.put(2)
+    await at.put(2, lastLogin=number(5))
+    sequences = await at.records()
+    ended = Span(closed=Cut({shard.shard_id: sequences[3]}))
+    actions = at.crew.ledger.marks.keep_actions(mark, at.stream.epoch, (0, ended))
+    await at.crew.database.transact(actions, guard=at.crew.guard)
+    await at.close()
+    await (await at.follower()).run()
+    assert [kind for kind, _ in at.listener.told] == told
+    assert at.listener.sequences("tail") == sequences[4:]
