@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
+from cutover.facts import WORKER
 from cutover.gates import Limits
 from domain.errors import ConditionFailed, TransientError
 from domain.items import TargetKey, number
@@ -252,6 +254,20 @@ async def test_an_item_that_went_to_quarantine_since_the_gates_looked_takes_the_
         assert "quarantine list" in answer.answer["why"]
     state = await world.ledger.migration.state()
     assert (state.flag.serving.value, state.flag.writable) == (drained, True)
+
+
+async def test_the_sign_of_life_tells_which_lease_it_comes_from_and_is_given_every_five_seconds(twin: Venue) -> None:
+    world, crew = await ready(twin)
+    async with crew.working():
+        seen: set[int] = set()
+        for _ in range(60):
+            await asyncio.sleep(0.5)
+            shown = await world.ledger.evidence.get(WORKER)
+            assert shown is not None
+            assert (shown["epoch"], shown["settled"]) == (crew.guard.epoch, True)
+            seen.add(shown["at_ms"])
+    assert 6 <= len(seen) <= 8
+    assert {later - earlier for earlier, later in pairwise(sorted(seen))} <= {5000, 6000}
 
 
 async def test_before_the_switch_a_rollback_is_refused_and_after_it_a_cutover(twin: Venue) -> None:

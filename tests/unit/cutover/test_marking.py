@@ -220,6 +220,12 @@ def test_a_mark_names_itself_in_every_text_of_a_random_key() -> None:
         assert first[name]["S"].startswith(f"{MARK_PREFIX}m1#")
 
 
+def test_marks_of_a_table_with_a_number_for_hash_key_fall_into_every_shard() -> None:
+    """A shard is chosen by the hash of the first part: a hundred marks are a hundred places."""
+    parts = (KeyAttribute("a", "N"), KeyAttribute("b", "S"))
+    assert len({mark_key(parts, "m1")["a"]["N"] for _ in range(100)}) == 100
+
+
 def test_a_key_without_a_text_cannot_show_marks() -> None:
     with pytest.raises(FatalError, match="cannot show marks") as refused:
         mark_key((KeyAttribute("a", "N"), KeyAttribute("b", "B")), "m1")
