@@ -148,7 +148,7 @@ class Court:
 def simulate(seed: int, *, trace: bool = False) -> Report:
     """Run one seed; the report says which law was broken, if any."""
     report = Report(seed)
-    gc.set_threshold(100_000, 50, 50)  # a run is short and makes millions of small things
+    gc.set_threshold(100_000, 50, 1_000_000)  # a run is short and makes millions of small things: they go at its end
     try:
         virtual.run(lambda: _tell(seed, report, trace=trace), random=Random(f"{seed} secrets"))
     except virtual.Stuck:
@@ -158,6 +158,7 @@ def simulate(seed: int, *, trace: bool = False) -> Report:
         broken = next((each for each in known if isinstance(each, Broken)), None)
         report.broken = str(broken) if broken else _last_words(error)
         report.law = broken.law if broken else "no worker ends for good" if known else ""
+    gc.collect()
     return report
 
 
