@@ -124,6 +124,8 @@ async def test_after_the_switch_a_migration_cannot_be_aborted_and_nothing_change
         "refused by its gates, nothing was changed: before-the-switch: BAKE, wanted "
     )
     assert (await world.ledger.migration.state()).phase is Phase.BAKE
+    (event,) = await told(world, "refused")
+    assert (event["what"], event["gates"]) == ("abort", answer.answer["gates"])
 
 
 @pytest.mark.parametrize("kind", [RequestKind.CUTOVER, RequestKind.ROLLBACK])
@@ -215,6 +217,16 @@ async def test_a_mark_that_cannot_be_put_takes_the_switch_back_and_is_told_as_it
         await world.reach(Phase.READY)
     assert (await world.ledger.migration.state()).flag.writable
     assert await world.ledger.marks.pending() == []
+
+
+async def test_a_mismatch_under_the_fence_is_told_with_what_helps(twin: Venue) -> None:
+    world, crew = await ready(twin)
+    await world.put_target(changed(await world.get_target(*ADA_AT), lastLogin=number(77)))
+    async with crew.working():
+        answer = await world.ask(crew, RequestKind.CUTOVER)
+    assert answer.state is RequestState.REFUSED
+    assert "found 1 mismatches" in answer.answer["why"]
+    assert "then repair" in answer.answer["why"]
 
 
 async def test_a_cutover_waits_for_the_last_tombstone_before_it_marks_the_target(twin: Venue) -> None:

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from cutover.facts import gaps
+from cutover.facts import gaps, is_copied
 from cutover.recapture import recapture
 from domain.errors import ConditionFailed, RefusedError
 from domain.items import text
 from domain.phases import Phase, Side
 from domain.tables import ViewType
+from ledger.cursors import SegmentRow
 from ledger.migration import StateChange
 from ledger.requests import RequestKind, RequestState
 from tests.crew import Crew
@@ -222,3 +223,16 @@ async def test_after_a_crash_the_one_who_asked_for_a_recapture_is_told_what_beca
     assert answer.state is (RequestState.DONE if took_place else RequestState.REFUSED)
     assert ("took place" in answer.answer["why"]) is took_place
     assert await world.ledger.streams.epoch("users") == 1 + took_place
+
+
+async def test_a_source_that_was_copied_again_counts_as_copied_only_when_it_is_swept() -> None:
+    world, crew = await followed()
+    await recapture(crew.ledger, world.database, "users", epoch=1, why="")
+    ledger, segment = crew.ledger, SegmentRow("users", 0, 1, epoch=2, done=True)
+    assert not await is_copied(world.ledger, world.plan)
+    await ledger.segments.save(segment)
+    assert not await is_copied(world.ledger, world.plan), "its sweep was never planned"
+    sweep = await ledger.sweeps.save(replace(segment, done=False))
+    assert not await is_copied(world.ledger, world.plan)
+    await ledger.sweeps.save(replace(sweep, done=True))
+    assert await is_copied(world.ledger, world.plan)
