@@ -1,6 +1,7 @@
 """A mutant that nobody noticed: what it changed, and the mark under which docs/mutation.md may explain it.
 
-The mark is made from the place and the changed lines, so that it outlives edits elsewhere and goes with the line.
+The mark is made from the place, the line above and the changed lines, so that it outlives edits elsewhere and goes with
+the line.
 """
 
 import re
@@ -13,16 +14,17 @@ _LITERAL = re.compile(r"\"[^\"]*\"|'[^']*'")
 
 @dataclass(frozen=True, slots=True)
 class Survivor:
-    """Where (module and function), and which lines were there before and after."""
+    """Where (module and function, and the line above), and which lines were there before and after."""
 
     where: str
+    above: str
     was: str
     now: str
 
     @property
     def mark(self) -> str:
         """The name it has in docs/mutation.md."""
-        return sha256(f"{self.where}\n{self.was}\n{self.now}".encode()).hexdigest()[:6]
+        return sha256(f"{self.where}\n{self.above}\n{self.was}\n{self.now}".encode()).hexdigest()[:6]
 
     @property
     def is_text(self) -> bool:
@@ -42,11 +44,13 @@ def survivor(told: str) -> Survivor:
     name = first.removeprefix("# ").rpartition(": ")[0]
     module, _, function = name.rpartition("__mutmut_")[0].rpartition(".")
     function = function.removeprefix("xǁ").removeprefix("x_").replace("ǁ", ".")
+    changes = next(count for count, line in enumerate(lines) if line[:1] == "-" and line[:3] != "---")
+    above = lines[changes - 1].strip() if lines[changes - 1].startswith(" ") else ""
     changed = {
         sign: " ".join(line[1:].strip() for line in lines if line.startswith(sign) and line[:3] != sign * 3)
         for sign in "-+"
     }
-    return Survivor(f"{module}.{function}", changed["-"], changed["+"])
+    return Survivor(f"{module}.{function}", above, changed["-"], changed["+"])
 
 
 def explained(page: str) -> set[str]:

@@ -22,6 +22,7 @@ def test_a_survivor_is_known_by_its_place_and_by_the_lines_that_changed() -> Non
     assert FOUND.was == "compared = sorted(standing) if len(standing) <= 100 else []"
     assert FOUND.now == "compared = sorted(standing) if len(standing) < 100 else []"
     assert survivor(TOLD.replace("mutmut_5", "mutmut_6").replace("-1,4", "-9,4")).mark == FOUND.mark
+    assert survivor(TOLD.replace("def exactly", "def other")).mark != FOUND.mark, "the same line may stand there twice"
     assert replace(FOUND, where="apply.door.Door.put").mark != FOUND.mark
     assert replace(FOUND, was=FOUND.was + "  # other").mark != FOUND.mark
 
