@@ -238,8 +238,12 @@ class Reconciler:
         return (await self._ledger.migration.state()).flag.serving is Side.SOURCE
 
     async def _on_schedule(self, phase: Phase) -> None:
-        """After a rollback the target, which nobody reads, is mended from the source as well (protocol §9)."""
-        await self.reconcile(fenced=False, repair=phase is Phase.ROLLED_BACK)
+        """After a rollback the target, which nobody reads, is mended from the source as well (protocol §9).
+
+        A recapture in between may have led from ROLLED_BACK to VERIFY: what the new application left is still there.
+        """
+        rolled_back = (await self._ledger.migration.state()).rollbacks > 0
+        await self.reconcile(fenced=False, repair=rolled_back and phase in {Phase.ROLLED_BACK, Phase.VERIFY})
         self._bell.ring()
 
     async def _waiting(self) -> set[str]:

@@ -3,12 +3,12 @@
 import pytest
 
 from domain.items import AttributeValue, Item, TargetKey, number, text
-from domain.phases import Phase
+from domain.phases import Phase, Side
 from domain.tables import TableDefinition, ViewType
 from dynamo.ports import Delete, Put
 from ledger.requests import Request, RequestKind, RequestState
 from tests.crew import Crew
-from tests.examples import ADA, BOB, changed, order
+from tests.examples import ADA, BOB, audit, changed, order
 from tests.world import Venue, World
 
 ADA_AT = TargetKey("USER#ada", "METADATA")
@@ -256,3 +256,32 @@ async def logins(world: World, numbers: range, *, moment: int) -> None:
         return all(item["lastLogin"] == number(moment) for item in (await world.sources()).values())
 
     await world.until(are_back)
+
+
+@pytest.mark.looptime
+async def test_a_gap_right_after_a_rollback_leaves_nothing_of_the_new_application_behind(twin: Venue) -> None:
+    """The source with the gap is copied again; what was left among the others' items is mended all the same."""
+    world = await twin.world("tyler-setup", "users", "audit")
+    await world.put("users", ADA)
+    await world.put("audit", audit("a1"), audit("a2"))
+    crew = await world.lead()
+    async with crew.working():
+        await world.reach(Phase.READY)
+        await switched(world, crew, RequestKind.CUTOVER)
+        await world.delete_target(await world.get_target("USER#ada", "AUDIT#a1"))
+        await world.put_target({**await world.get_target("USER#ada", "AUDIT#a2"), "note": text("new")})
+        await world.caught_up(Side.TARGET)
+        await world.database.disable_stream(world.table("users"))
+        await world.database.enable_stream(world.table("users"), ViewType.NEW_AND_OLD_IMAGES)
+        await lost(world, "users")
+        await recaptured(world, crew, "users")
+        await switched(world, crew, RequestKind.ROLLBACK)
+        await switched_off_and_on(world, users_of(world))
+        await lost(world, "users")
+        await recaptured(world, crew, "users")
+        await world.until(lambda: is_ready(world), seconds=120)
+    await world.settled(crew)
+
+
+async def is_ready(world: World) -> bool:
+    return (await world.ledger.migration.state()).phase is Phase.READY
