@@ -12,6 +12,7 @@ from domain.stamps import Stamp
 from dynamo.ports import Delete, Put
 from ledger.findings import Lane
 from ledger.requests import RequestKind, RequestState
+from ledger.streams import StreamRow
 from tests.simulation.actors import ACTOR, Actor, Kind
 from tests.simulation.cast import Part
 from tests.simulation.truth import Truth
@@ -54,12 +55,15 @@ class Mender:
             ACTOR.set(Actor(Kind.OPERATOR))
             for stream in await self.world.ledger.streams.all():
                 if stream.gap:
-                    facts = {"stream": stream.name, "epoch": stream.epoch}
-                    request = await self.world.ledger.requests.ask(RequestKind.RECAPTURE, **facts)
-                    while not request.over:
-                        await asyncio.sleep(1)
-                        request = await self.world.ledger.requests.get(request)
-                    self.answers[request.state] += 1
+                    await self._ask_for(stream)
+
+    async def _ask_for(self, stream: StreamRow) -> None:
+        requests = self.world.ledger.requests
+        request = await requests.ask(RequestKind.RECAPTURE, stream=stream.name, epoch=stream.epoch)
+        while not request.over:
+            await asyncio.sleep(1)
+            request = await requests.get(request)
+        self.answers[request.state] += 1
 
     async def _in_turn(self) -> None:
         while True:
