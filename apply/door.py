@@ -49,6 +49,9 @@ class Door:
                 condition = self._newer(write.stamp)
                 continue
             outcome = classify(standing, write.stamp)
+            if outcome is Outcome.SUPERSEDED and _is_older(standing, write.stamp):
+                condition = self._newer(write.stamp)  # a repair of ours was quicker to adopt what stood there
+                continue
             if not (adopts and outcome is Outcome.FOREIGN and _adoptable(standing, write.stamp)):
                 return outcome
             condition = self.exactly(standing)
@@ -89,6 +92,12 @@ class Door:
         except ConditionFailed as refusal:
             return refusal
         return None
+
+
+def _is_older(standing: Item, ours: Stamp) -> bool:
+    """Tell whether an item of the same source id has an older version than ours."""
+    stamp = Stamp.of(standing)
+    return stamp is not None and stamp.version < ours.version
 
 
 def _adoptable(standing: Item, ours: Stamp) -> bool:

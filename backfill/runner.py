@@ -10,7 +10,7 @@ from functools import partial
 
 from apply.stamping import stamped
 from backfill.sweep import Sweep
-from backfill.walk import CopyPorts, Settle, Walk
+from backfill.walk import CopyPorts, Scan, Walk
 from domain.errors import DataError
 from domain.items import Item, digest
 from domain.outcomes import Outcome, Reason
@@ -45,12 +45,13 @@ class Backfill:
 
     async def copy(self, stream: StreamRow) -> bool:
         """Copy one source; tell whether all of it is copied."""
-        table = self._ports.plan.sources[stream.name].definition
-        return await self._walk.over(table, self._ports.ledger.segments, stream.name, self.settling(stream))
+        return await self._walk.over(self.scan(stream))
 
-    def settling(self, stream: StreamRow) -> Settle:
-        """Return what writes the images of a page of this source."""
-        return partial(self._settle, stream.name, Version(stream.copy_epoch))
+    def scan(self, stream: StreamRow) -> Scan:
+        """Return how a source is walked to be copied."""
+        settle = partial(self._settle, stream.name, Version(stream.copy_epoch))
+        table = self._ports.plan.sources[stream.name].definition
+        return Scan(table, self._ports.ledger.segments, stream, settle)
 
     async def _settle(self, source: str, version: Version, images: Sequence[Item]) -> int:
         """Write the images of a page; return how many went to quarantine."""

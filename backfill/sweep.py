@@ -7,10 +7,11 @@ the new application left is adopted (§9); else they are left to the comparison,
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from apply.stamping import tombstone
-from backfill.walk import CopyPorts, Walk
+from backfill.walk import CopyPorts, Scan, Walk
 from domain.errors import DataError
 from domain.items import Item, TargetKey
 from domain.outcomes import Outcome
@@ -33,11 +34,12 @@ class Sweep:
 
         Nothing sent in an older epoch may still land behind the sweep, so that is awaited first (§3 c).
         """
-        if await self._ports.ledger.sweeps.done(stream.name):
+        sweeps = self._ports.ledger.sweeps
+        if await sweeps.done(stream.name, stream.copy_epoch):
             return
         await self._ports.guard.quiet()
-        settle = partial(self._settle, stream, adopts)
-        if await self._walk.over(self._ports.plan.target, self._ports.ledger.sweeps, stream.name, settle):
+        scan = Scan(self._ports.plan.target, sweeps, stream, partial(self._settle, stream, adopts))
+        if await self._walk.over(scan):
             await self._settle_quarantine(stream)
 
     async def _settle(self, stream: StreamRow, adopts: bool, items: Sequence[Item]) -> int:  # noqa: FBT001 - bound
@@ -47,9 +49,17 @@ class Sweep:
         owners = {key: owner.source_id for key in left if (owner := plan.owner(key)) is not None}
         called = await self._called_for(stream.name, owners.values())
         for key, source_id in owners.items():
-            if key not in called.get(source_id, {key}):
+            if source_id not in called:
+                await self._keep(key, stream.name, source_id)
+            elif key not in called[source_id]:
                 await self._bury(key, source_id, left[key], version)
         return 0
+
+    async def _keep(self, key: TargetKey, source: str, source_id: str) -> None:
+        """Note a last good key of an id that the second copy found untranslatable: it goes when that is mended (§2)."""
+        entry = (await self._ports.ledger.quarantine.of(source)).get(source_id)
+        if entry is not None:
+            await self._ports.ledger.quarantine.put(replace(entry, keys=(key,)))
 
     def _is_old(self, item: Item, source: str, version: Version, adopts: bool) -> bool:  # noqa: FBT001 - bound
         """Tell whether an item of this source was not written in this epoch."""

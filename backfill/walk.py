@@ -19,6 +19,7 @@ from ledger.book import Ledger
 from ledger.cursors import SegmentRow, Segments
 from ledger.hints import Bell
 from ledger.lease import LeaseGuard
+from ledger.streams import StreamRow
 from mapping.plan import Plan
 
 Settle = Callable[[Sequence[Item]], Awaitable[int]]
@@ -55,6 +56,19 @@ class CopyPorts:
     settings: CopySettings = field(default_factory=CopySettings)
 
 
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One table walked for one source, all of it in the epoch that ``stream`` was read in.
+
+    ``cursors`` keep where its segments stand; ``settle`` settles the items of a page.
+    """
+
+    table: TableDefinition
+    cursors: Segments
+    stream: StreamRow
+    settle: Settle
+
+
 class Walk:
     """Walks tables for one engine; its segments share one limit and one pace."""
 
@@ -64,42 +78,44 @@ class Walk:
         self._scans = asyncio.Semaphore(ports.settings.segments_at_once)
         self._pacer = Pacer(ports.ledger, ports.clock, ports.settings.retention)
 
-    async def over(self, table: TableDefinition, cursors: Segments, source: str, settle: Settle) -> bool:
-        """Settle every page of a table for a source, from where its cursors stand; tell whether all of it is settled.
+    async def over(self, scan: Scan) -> bool:
+        """Settle every page, from where the cursors stand; tell whether all of them are settled.
 
         It ends early when the process is told to stop, or when the source is captured anew in the middle.
         """
-        segments = await self.segments(table, cursors, source)
+        segments = await self.segments(scan)
         async with asyncio.TaskGroup() as group:
             for segment in segments:
-                group.create_task(self._segment(table, cursors, segment, settle))
+                group.create_task(self._segment(scan, segment))
         self._ports.bell.ring()
-        return await cursors.done(source)
+        return await self.is_due(scan.stream) and await scan.cursors.done(scan.stream.name, scan.stream.copy_epoch)
 
-    async def segments(self, table: TableDefinition, cursors: Segments, source: str) -> list[SegmentRow]:
+    async def is_due(self, stream: StreamRow) -> bool:
+        """Tell whether the epoch that ``stream`` was read in is still the one to copy in (protocol §5)."""
+        return await self._ports.ledger.streams.copy_epoch(stream.name) == stream.copy_epoch
+
+    async def segments(self, scan: Scan) -> list[SegmentRow]:
         """Return the segments; the first time they are planned and written down, before the first page is read."""
-        standing = await cursors.of(source)
+        source, epoch = scan.stream.name, scan.stream.copy_epoch
+        standing = await scan.cursors.of(source, epoch)
         if standing and len(standing) == standing[0].total:
             return standing
         settings, total = self._ports.settings, standing[0].total if standing else 0
         if not total:
-            described = await self._ports.database.describe_table(table.name)
+            described = await self._ports.database.describe_table(scan.table.name)
             size = described.size_bytes if described else 0
             total = planned(size, at_least=settings.least_segments, at_most=settings.most_segments)
-        epoch = await self._ports.ledger.streams.copy_epoch(source)
         known = {segment.segment: segment for segment in standing}
-        return [
-            known.get(number) or await cursors.save(SegmentRow(source, number, total, epoch)) for number in range(total)
-        ]
+        planned_now = [known.get(number) or SegmentRow(source, number, total, epoch) for number in range(total)]
+        return [each if each.revision else await scan.cursors.save(each) for each in planned_now]
 
-    async def page(self, table: TableDefinition, cursors: Segments, segment: SegmentRow, settle: Settle) -> SegmentRow:
+    async def page(self, scan: Scan, segment: SegmentRow) -> SegmentRow:
         """Settle one page and move the cursor behind it."""
-        request = ScanRequest(
-            table.name, segment.segment, segment.total, start=segment.cursor, limit=self._ports.settings.page_items
-        )
+        limit = self._ports.settings.page_items
+        request = ScanRequest(scan.table.name, segment.segment, segment.total, start=segment.cursor, limit=limit)
         page = await self._ports.database.scan_page(request)
-        items = table.without_marks(page.items)
-        quarantined = await settle(items)
+        items = scan.table.without_marks(page.items)
+        quarantined = await scan.settle(items)
         moved = replace(
             segment,
             cursor=page.last_key,
@@ -108,16 +124,12 @@ class Walk:
             pages=segment.pages + 1,
             quarantined=segment.quarantined + quarantined,
         )
-        return await cursors.save(moved)
+        return await scan.cursors.save(moved)
 
-    async def _segment(self, table: TableDefinition, cursors: Segments, segment: SegmentRow, settle: Settle) -> None:
+    async def _segment(self, scan: Scan, segment: SegmentRow) -> None:
         clock, stopping = self._ports.clock, self._ports.stopping
-        while not segment.done and not stopping.is_set() and await self._is_due(segment):
+        while not segment.done and not stopping.is_set() and await self.is_due(scan.stream):
             async with self._scans:
                 began = clock.monotonic()
-                segment = await self.page(table, cursors, segment, settle)
+                segment = await self.page(scan, segment)
             await self._pacer.breathe(clock.monotonic() - began, stopping)
-
-    async def _is_due(self, segment: SegmentRow) -> bool:
-        """Tell whether this is still the epoch to copy in (protocol §5)."""
-        return await self._ports.ledger.streams.copy_epoch(segment.source) == segment.epoch

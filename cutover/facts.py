@@ -60,7 +60,10 @@ async def gaps(ledger: Ledger) -> dict[str, str]:
         if stream.gap:
             found[stream.name] = stream.gap
         elif stream.side is Side.TARGET and await ledger.segments.owed(stream):
-            found[stream.name] = "captured anew; the legacy tables are being mended from the target"
+            found[stream.name] = (
+                "captured anew; the legacy tables are mended from the target by the next comparison, or, where one of "
+                "their own streams has lost records as well, by `tableturn reconcile --repair` once you have looked"
+            )
     return found
 
 

@@ -139,6 +139,7 @@ def completion_gates(facts: Facts, limits: Limits) -> list[Gate]:
             "wait until the bake is over",
         ),
         *_agreement(facts, Side.TARGET, limits),
+        _compared_since(facts),
         _quarantine(facts),
         _worker(facts, limits),
     ]
@@ -183,6 +184,13 @@ def _agreement(facts: Facts, serving: Side, limits: Limits) -> list[Gate]:
         ),
         _verify_in_time(facts, serving, limits),
     ]
+
+
+def _compared_since(facts: Facts) -> Gate:
+    """`complete` compares no more, so what was found clean before the last switch or recapture is not enough for it."""
+    passes = facts.is_compared_since(Side.TARGET)
+    hint = "wait for the next full comparison, or `tableturn reconcile --repair`"
+    return Gate("reconciled-since", passes, _yes(passes), "yes", hint)
 
 
 def _phase(facts: Facts, wanted: Phase, hint: str) -> Gate:

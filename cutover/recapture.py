@@ -37,8 +37,7 @@ async def recapture(ledger: Ledger, database: Database, name: str, *, epoch: int
         copy_epoch=epoch + 1 if serves else stream.copy_epoch,
         gap="",
     )
-    if renewed.arn == stream.arn:
-        await _carry_over(ledger, database, stream, renewed)
+    await _carry_over(ledger, database, stream, renewed)
     also = [
         ledger.streams.renewal(renewed),
         *([ledger.marks.first_span(name, epoch + 1)] if serves else []),
@@ -56,17 +55,19 @@ async def recapture(ledger: Ledger, database: Database, name: str, *, epoch: int
 async def _carry_over(ledger: Ledger, database: Database, stream: StreamRow, renewed: StreamRow) -> None:
     """Write the shards that the stream still has down in the new epoch, each where the old one stood.
 
-    Done before the epoch is in force, and done again after a crash: nobody reads these rows until then.
+    Done before the epoch is in force, and done again after a crash: nobody reads these rows until then, and what an
+    attempt before left of shards that are no more is taken away.
     """
     known = await ledger.streams.shards(stream.name, stream.epoch)
     begun = await ledger.streams.shards(stream.name, renewed.epoch)
-    for described in await database.describe_stream(stream.arn):
+    standing_yet = await database.describe_stream(stream.arn) if renewed.arn == stream.arn else ()
+    for shard_id in begun.keys() - {described.shard_id for described in standing_yet}:
+        await ledger.streams.forget(begun[shard_id])
+    for described in standing_yet:
         former = known.get(described.shard_id) or ShardRow(stream.name, described.shard_id, described.parent_id)
         if not former.ended and not await _is_readable(database, stream.arn, former):
             former = replace(former, checkpoint=None)
-        standing = begun.get(described.shard_id)
-        revision = standing.revision if standing is not None else 0
-        await ledger.streams.save(replace(former, epoch=renewed.epoch, through_ms=0, revision=revision))
+        await ledger.streams.carry(former, renewed.epoch, begun.get(described.shard_id))
 
 
 async def _is_readable(database: Database, arn: str, shard: ShardRow) -> bool:

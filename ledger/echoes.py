@@ -7,7 +7,6 @@ not yet been seen in the legacy stream ("" stands for a delete). Rows, those of 
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from domain.errors import TransientError
 from dynamo.ports import Put
 from ledger.addresses import address
 from ledger.rows import Fields, Row, Rows
@@ -30,16 +29,19 @@ class Echo:
     revision: int = 0
     fence: int = 0
 
+    @property
+    def full(self) -> bool:
+        """Tell whether the row can hold no more echoes: the tail has to catch up first."""
+        return len(self.awaited) >= MOST_AWAITED
+
     def after(self, version: str, content: str, standing: str) -> "Echo":
         """Return the row as it is once ``content`` is written over ``standing``, which the legacy stream will tell of.
 
-        Equal content leaves no record. Raises TransientError when more echoes are outstanding than a row can hold.
+        Equal content leaves no record. A full row forgets the echo it has awaited longest: to be done only where that
+        may never come, because the stream has lost records; should it come, it is a stray that a human has to settle.
         """
-        if len(self.awaited) >= MOST_AWAITED:
-            message = f"{len(self.awaited)} echoes of one item are outstanding: the tail has to catch up first"
-            raise TransientError(message)
         awaited = self.awaited if content == standing else (*self.awaited, content)
-        return replace(self, version=version, content=content, awaited=awaited)
+        return replace(self, version=version, content=content, awaited=awaited[-MOST_AWAITED:])
 
 
 class Echoes:

@@ -8,7 +8,7 @@ stream's shards, spans and segments are is kept by epoch, so that capturing it a
 from dataclasses import dataclass, replace
 
 from domain.clock import Clock
-from domain.errors import ConditionFailed, FatalError, RefusedError, TransientError
+from domain.errors import ConditionFailed, RefusedError, TransientError
 from domain.phases import Side
 from dynamo.ports import Put, ShardDescription
 from ledger.rows import Fields, Row, Rows
@@ -61,16 +61,8 @@ class Streams:
         self._clock = clock
 
     async def record(self, stream: StreamRow) -> None:
-        """Write a stream down. Raises FatalError when the ledger knows it under another ARN (protocol §5: a gap)."""
-        try:
-            await self._rows.put("streams", stream.name, _fields(stream), revision=0)
-        except ConditionFailed as refusal:
-            row = await self._rows.get("streams", stream.name)
-            if row is not None and row.fields["arn"] == stream.arn:
-                return
-            message = f"the stream of {stream.table} has another ARN than the one that was captured"
-            hint = "it was switched off and on again, so changes are missing: run `tableturn recapture`"
-            raise FatalError(message, hint=hint) from refusal
+        """Write a stream down, while the migration is being initialised: nothing depends on an earlier ARN yet."""
+        await self._rows.update("streams", stream.name, lambda _: _fields(stream))
 
     async def all(self) -> list[StreamRow]:
         """Return every stream written down."""
@@ -94,6 +86,11 @@ class Streams:
         """Return the epoch in which a source was, or is to be, copied; 1 likewise."""
         row = await self._rows.get("streams", name)
         return 1 if row is None else _stream(row).copy_epoch
+
+    async def has_lost(self, name: str) -> bool:
+        """Tell whether a stream has ever lost records: then some of our echoes in it were never seen."""
+        stream = await self.get(name)
+        return bool(stream.gap) or stream.epoch > 1
 
     async def lose(self, stream: StreamRow, what: str) -> None:
         """Write down what was lost of a stream, once an epoch: from here on it stands still."""
@@ -130,6 +127,18 @@ class Streams:
                 new = ShardRow(stream.name, shard.shard_id, shard.parent_id, stream.epoch, oldest_ms=now)
                 known[shard.shard_id] = await self.save(new)
         return known
+
+    async def carry(self, shard: ShardRow, epoch: int, standing: ShardRow | None) -> None:
+        """Write a shard down in an epoch that is to come, as if seen there first; over what an attempt before left."""
+        revision = 0 if standing is None else standing.revision
+        seen = replace(shard, epoch=epoch, through_ms=0, oldest_ms=self._clock.wall_ms(), revision=revision)
+        await self.save(seen)
+
+    async def forget(self, shard: ShardRow) -> None:
+        """Take the row of a shard away that was written down for an epoch which never came into force."""
+        row = await self._rows.get(_partition(shard.stream, shard.epoch), shard.shard_id)
+        if row is not None:
+            await self._rows.delete(row)
 
     async def save(self, shard: ShardRow) -> ShardRow:
         """Write a shard's progress. Raises TransientError when another worker wrote it since it was read."""

@@ -70,12 +70,17 @@ class Returner:
         wanted = self._ports.rechecker.returned(pair)
         if judge(wanted, pair.image) is None:
             return False
+        source, key = self._ports.plan.source_key(source_id)
+        if echo.full and not await self._ports.ledger.streams.has_lost(source):
+            return False  # the tail has to catch up first
         version = max(least, Version.parse(echo.version) if echo.version else least).repaired()
         content, standing = (GONE if item is None else digest(item) for item in (wanted, pair.image))
         row = self._ports.ledger.echoes.action(echo.after(str(version), content, standing))
-        source, key = self._ports.plan.source_key(source_id)
         table = self._ports.plan.sources[source].definition.name
         await self._ports.door.write(table, key, wanted, version_row=row)
+        entry = (await self._ports.ledger.quarantine.of(source, Lane.REVERSE)).get(source_id)
+        if entry is not None:
+            await self._ports.ledger.quarantine.clear(entry, str(version))
         return True
 
     async def _strays(self) -> set[str]:

@@ -246,6 +246,14 @@ class Reconciler:
         await self.reconcile(fenced=False, repair=rolled_back and phase in {Phase.ROLLED_BACK, Phase.VERIFY})
         self._bell.ring()
 
+    async def _strays_untold(self) -> bool:
+        """Tell whether a legacy stream has lost records as well: what looks owed may be a stray that nobody told of.
+
+        Then nothing is mended before the operator has looked and says so (`reconcile --repair`).
+        """
+        sources = [stream for stream in await self._ledger.streams.all() if stream.side is Side.SOURCE]
+        return any([await self._ledger.streams.has_lost(stream.name) for stream in sources])
+
     async def _waiting(self) -> set[str]:
         """Return the ids that wait in quarantine: they are said there, and block there."""
         return {entry.source_id for entry in await self._ledger.quarantine.everything()}
@@ -258,7 +266,7 @@ class Reconciler:
         settings = self._ports.settings
         patience = settings.fenced_patience if fenced else settings.patience
         found = await self._comparison.generation(serving, patience)
-        if (repair or owed) and found.verdict.mismatches:
+        if (repair or (owed and not await self._strays_untold())) and found.verdict.mismatches:
             repaired = await self._repaired(found)
             await self._ledger.history.add("repaired", ids=len(found.verdict.mismatches), puts=repaired)
             found = await self._comparison.generation(serving, patience)

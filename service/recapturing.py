@@ -20,7 +20,7 @@ async def recapture_streams(
         await opened.check_ledger()
         answers = []
         for stream in await _chosen(opened, name):
-            if enable_stream:
+            if enable_stream and stream.gap:
                 await opened.database.enable_stream(stream.table, ViewType.NEW_AND_OLD_IMAGES)
             asked = {"stream": stream.name, "epoch": stream.epoch, **facts}
             answers.append(await asking.ask(opened, RequestKind.RECAPTURE, asked, lambda _: None))

@@ -49,13 +49,17 @@ class Handler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between looks at a shard's tip, the list of shards, a pending mark; between idle checkpoints."""
+    """Seconds between looks at a shard's tip, the list of shards, a pending mark; between idle checkpoints.
+
+    ``retention``: seconds that records are kept (AWS: "Change data capture for DynamoDB Streams").
+    """
 
     tip: float = 0.2
     shards: float = 10.0
     mark: float = 0.25
     idle_checkpoint: float = 1.0
     page: int = 1000
+    retention: float = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ class ShardFollower:
         while True:
             try:
                 if self._iterator is None:
+                    await self._check_unread()
                     place = ShardPlace(self._stream.arn, self.shard.shard_id, self._read_to)
                     self._iterator = await self._around.streams.shard_iterator(place)
                 page = await self._around.streams.get_records(self._iterator, limit=self._around.pace.page)
@@ -122,6 +127,23 @@ class ShardFollower:
             if page.changes:
                 self._read_to = page.changes[-1].sequence
             return page
+
+    async def _check_unread(self) -> None:
+        """Raise GapError for a shard that was never read and that nobody has looked at for as long as records are kept.
+
+        It begins at the trim horizon, where DynamoDB does not say whether something was there before. A clock that is
+        wrong by a day makes a false gap, never a missed one.
+        """
+        looked_ms = max(self.shard.through_ms, self.shard.oldest_ms)
+        away = (self._around.clock.wall_ms() - looked_ms) / 1000
+        if (
+            looked_ms
+            and self._read_to is None
+            and away > self._around.pace.retention
+            and not await self._nothing_scanned_yet()
+        ):
+            message = f"shard {self.shard.shard_id} was not looked at for {away / 3600:.0f} h and may have been trimmed"
+            raise GapError(message)
 
     async def _nothing_scanned_yet(self) -> bool:
         """Tell whether the copy will read all that these records, trimmed or not, tell of (§4.1).

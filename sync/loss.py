@@ -13,7 +13,7 @@ async def copy_has_begun(ledger: Ledger, stream: StreamRow) -> bool:
 
     Only in CAPTURE it may not; a source that was copied before another one was captured anew is past it even then.
     """
-    if (await ledger.migration.state()).phase is not Phase.CAPTURE:
+    if (await ledger.migration.state()).phase not in {Phase.PLANNED, Phase.CAPTURE}:
         return True
     return stream.side is Side.SOURCE and bool(await ledger.segments.of(stream.name))
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from apply.door import Door
+from domain.positions import Version
 from domain.stamps import Stamp
 from ledger.book import Ledger
 from ledger.hints import Bell
@@ -53,14 +54,15 @@ class Purger:
     async def round(self) -> None:
         """Purge what may go, source by source."""
         for source in self._ports.plan.sources:
-            if await self._ports.ledger.segments.done(source):
-                await self._purge(source)
+            await self._purge(source)
 
     async def _purge(self, source: str) -> None:
-        shards = await self._ports.ledger.streams.shards(source)
+        """The list is read before the epoch: a stone that is put later, in a new one, is not judged by the old."""
         listed = await self._ports.ledger.tombstones.of(source)
-        done = [(stone, row) for stone, row in listed if passed(stone, shards)]
-        if not done:
+        stream = await self._ports.ledger.streams.get(source)
+        shards = await self._ports.ledger.streams.shards(source, stream.epoch)
+        done = [(stone, row) for stone, row in listed if passed(stone, shards, stream.epoch)]
+        if not done or not await self._ports.ledger.segments.done(source, stream.copy_epoch):
             return
         await self._ports.guard.quiet()
         limit = asyncio.Semaphore(_AT_ONCE)
@@ -77,9 +79,12 @@ class Purger:
         self._ports.bell.ring()
 
 
-def passed(stone: Tombstone, shards: Mapping[str, ShardRow]) -> bool:
-    """Tell whether the checkpoint has passed a tombstone's version (b); a repair's has no shard to wait for."""
-    if stone.shard_id is None:
+def passed(stone: Tombstone, shards: Mapping[str, ShardRow], epoch: int) -> bool:
+    """Tell whether the checkpoint has passed a tombstone's version (b); a repair's has no shard to wait for.
+
+    One of an earlier epoch has been passed: whatever is read again since carries a newer version.
+    """
+    if stone.shard_id is None or Version.parse(stone.version).epoch < epoch:
         return True
     shard = shards.get(stone.shard_id)
-    return shard is None or shard.ended or (shard.checkpoint is not None and shard.checkpoint >= stone.sequence)
+    return shard is not None and (shard.ended or (shard.checkpoint or -1) >= stone.sequence)

@@ -110,6 +110,9 @@ class ReverseHandler:
             echo = await self._ports.ledger.echoes.get(source_id)
             if echo.version >= str(version):
                 return "superseded"
+            if echo.full and not await self._ports.ledger.streams.has_lost(source):
+                message = f"{len(echo.awaited)} echoes of one item are outstanding: the tail has to catch up first"
+                raise TransientError(message)
             standing = await self._ports.items.get_item(table, key)
             row = echo.after(str(version), content, GONE if standing is None else digest(standing))
             try:

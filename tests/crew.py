@@ -170,12 +170,11 @@ class Crew:
 
     async def copy_page(self, source: str) -> bool:
         """Copy the next page of a source; tell whether there was one."""
-        walk, segments = Walk(self.engines.copying), self.ledger.segments
-        table = self.place.plan.sources[source].definition
-        settle = self.engines.backfill.settling(await self.ledger.streams.get(source))
-        for segment in await walk.segments(table, segments, source):
+        walk = Walk(self.engines.copying)
+        scan = self.engines.backfill.scan(await self.ledger.streams.get(source))
+        for segment in await walk.segments(scan):
             if not segment.done:
-                await walk.page(table, segments, segment, settle)
+                await walk.page(scan, segment)
                 return True
         return False
 

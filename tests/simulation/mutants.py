@@ -171,7 +171,7 @@ MUTANTS = [
     ),
     Mutant(
         "no sweep after a second copy",
-        (Edit("backfill.sweep", "if key not in called.get(source_id, {key}):", "if not called:"),),
+        (Edit("backfill.sweep", "elif key not in called[source_id]:", "elif not called:"),),
     ),
     Mutant(
         "copied again without a new epoch",

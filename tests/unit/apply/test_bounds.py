@@ -1,5 +1,7 @@
 """What the doors keep to at the edge: the lease, the length of an expression, equal versions (protocol §2, §6)."""
 
+import asyncio
+
 import pytest
 
 from apply.door import Door
@@ -138,3 +140,19 @@ async def test_a_key_that_was_freed_meanwhile_is_put_all_the_same() -> None:
     database = await database_with()
     database.fail(lambda call: call.method == "put", ConditionFailed("refused"))
     assert await door(database).put(write(5)) is Outcome.APPLIED
+
+
+async def test_a_change_that_meets_a_repair_on_its_way_to_adopt_is_not_superseded_by_it() -> None:
+    """Refused as foreign, then again because a repair of an older image was quicker: the change is the newer one."""
+    left = foreign(4)
+    database = await database_with(left)
+    second = database.hold(lambda call: call.method == "put" and call.mentions("a000"))
+    putting = asyncio.create_task(door(database).put(write(7, name="newest"), adopts=True))
+    await second.reached.wait()
+    repaired = stamped(KEY, {**KEY_ITEM, "name": text("older")}, "users/ada", Version(1).repaired())
+    assert await door(database).put_over(repaired, left) is Outcome.APPLIED
+    second.release()
+    assert await putting is Outcome.APPLIED
+    standing = await database.get_item(TABLE.name, KEY_ITEM)
+    assert standing is not None
+    assert standing["name"] == text("newest")

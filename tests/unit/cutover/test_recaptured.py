@@ -202,7 +202,7 @@ async def test_a_target_captured_anew_after_the_switch_is_a_gap_until_it_is_mend
     await recapture(crew.ledger, world.database, "target", epoch=1, why="")
     told = await gaps(world.ledger)
     assert told["users"] == "trimmed"
-    assert "being mended from the target" in told["target"]
+    assert "mended from the target" in told["target"]
 
 
 @pytest.mark.parametrize("took_place", [True, False])
