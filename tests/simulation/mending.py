@@ -71,7 +71,7 @@ class Mender:
             if self._is_ours() and self.vandal and self.random.random() < 0.3:
                 await self._vandalise()
             await asyncio.sleep(self.random.uniform(1, _LOOK))
-            if self._is_ours():
+            if self._is_ours() or self.truth.phase == "ROLLED_BACK":
                 await self._mend()
 
     def _is_ours(self) -> bool:

@@ -115,8 +115,9 @@ class Storm:
 
     def processed(self, keys: int) -> int:
         """Leave keys of a batch unprocessed."""
-        if not self._blows(ACTOR.get()) or self.random.random() >= self.rates.unprocessed:
-            return keys
+        chance = self.rates.unprocessed if self._blows(ACTOR.get()) else self.rates.unprocessed / 4
+        if self.over or self.random.random() >= chance:
+            return keys  # else: it is not only throttling that leaves keys, an answer may simply be full
         self._note("unprocessed keys")
         return self.random.randrange(keys)
 
