@@ -49,7 +49,7 @@ MUTANTS = [
     Mutant(
         "tombstone purged too early",
         (
-            Edit("sync.purging", "if passed(stone, shards)]", "if shards]"),
+            Edit("sync.purging", "if passed(stone, shards, stream.epoch)]", "if shards]"),
             Edit("sync.purging", "await self._ports.guard.quiet()", "pass"),
         ),
     ),
