@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.mutants import MUTANTS
+
 _ROOT = Path(__file__).resolve().parents[2]
 _FIXED = os.environ.get("TABLETURN_SEEDS", "60")
 
@@ -39,6 +41,14 @@ def test_a_bug_is_caught(name: str) -> None:
     done = _simulation("--mutant", name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seed" in done.stdout
+
+
+def test_every_bug_of_the_list_still_has_its_one_place() -> None:
+    """A list that no longer fits the code would show nothing."""
+    places = [(mutant.name, edit) for mutant in MUTANTS for edit in mutant.edits]
+    texts = {edit.module: (_ROOT / f"{edit.module.replace('.', '/')}.py").read_text() for _, edit in places}
+    lost = [name for name, edit in places if texts[edit.module].count(edit.was) != 1]
+    assert not lost
 
 
 def _simulation(*words: str) -> subprocess.CompletedProcess[str]:
