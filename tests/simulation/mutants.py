@@ -190,7 +190,8 @@ MUTANTS = [
     ),
     Mutant(
         "what the target lost is not brought back",
-        (Edit("reconcile.runner", "        if (repair or (owed and not await self._strays_untold())) and", "        if repair and"),
+        (Edit("reconcile.runner", "        if (repair or (owed and not await self._strays_untold())) and",
+              "        if repair and"),
          Edit("reconcile.runner", "if owed and not found.verdict.mismatches.keys() - await self._waiting():",
               "if owed:")),
     ),
