@@ -28,7 +28,11 @@ _HOT, _COLD = 16, 80
 
 @dataclass(slots=True)
 class Application:
-    """One writer: legacy on the source, new on the target; which of the two it is, the flag says each time."""
+    """One writer: legacy on the source, new on the target; which of the two it is, the flag says each time.
+
+    One that never ``deletes`` leaves no tombstones that a switch would have to wait for: what waits for nothing else
+    must wait for what may still land.
+    """
 
     world: World
     parts: tuple[Part, ...]
@@ -36,6 +40,7 @@ class Application:
     pace: float
     acknowledged: Counter[str] = field(default_factory=Counter)
     mischief: float = 0.0
+    deletes: bool = True
     _flag: tuple[str, bool] = ("source", True)
     _read_at: float = float("-inf")
     _former: dict[str, Item] = field(default_factory=dict)
@@ -94,7 +99,7 @@ class Application:
         former = self._former.get(key)
         self._former[key] = current
         match self.random.randrange(10):
-            case 0 | 1:
+            case 0 | 1 if self.deletes:
                 await self.world.delete(part.source, current)
                 return "delete"
             case 2 if former is not None:
@@ -138,7 +143,7 @@ class Application:
         former = self._former.get(key)
         self._former[key] = current
         match self.random.randrange(10):
-            case 0 | 1:
+            case 0 | 1 if self.deletes:
                 await self.world.delete_target(current)
                 return "delete"
             case 2 if former is not None:

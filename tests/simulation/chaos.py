@@ -71,7 +71,7 @@ class Chaos:
             await self._there.wait()
             self._there.clear()
             where = self._was
-            if where.endswith(":fence") and self.random.random() < 0.15:
+            if where.endswith(":fence") and self.random.random() < 0.3:
                 self.storm.gust(self.random.uniform(1, 5))  # what is sent now may land when the other side serves
             if where == "BACKFILL" and self.random.random() < 0.2:
                 await self._split(group)

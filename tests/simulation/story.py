@@ -70,6 +70,9 @@ _STRAYS = 0.4
 _TOO_EARLY, _ENDLESS = 0.2, 0.6
 """Shares of the runs in which something is asked for too early; and that nobody completes or aborts."""
 
+_DELETES = 0.75
+"""Share of the runs in which the applications delete."""
+
 _LOSES = 0.25
 """Share of the runs in which stream records may be lost for good."""
 
@@ -212,9 +215,11 @@ class _Story:
         self.fleet = Fleet(pods)
         self.chaos = Chaos(self.world, self.truth, self.storm, self.fleet, Random(f"{seed} chaos"))
         self.court.look = self.chaos.look
-        mischief = self.random.choice([0.0, 0.1])
+        mischief, deletes = self.random.choice([0.0, 0.1]), self.random.random() < _DELETES
         self.applications = [
-            Application(self.world, self.parts, Random(f"{seed} application {number}"), pace, mischief=mischief)
+            Application(
+                self.world, self.parts, Random(f"{seed} application {number}"), pace, mischief=mischief, deletes=deletes
+            )
             for number, pace in enumerate(self.random.choice([(0.6, 1.2, 1.2), (1.2, 1.5, 2.0)]))
         ]
         self.chaos.loses = self.random.random() < _LOSES
