@@ -139,7 +139,7 @@ async def test_the_scene_has_the_volumes_of_the_plan_and_every_trap_in_it() -> N
 
 @pytest.mark.parametrize("side", list(Side))
 async def test_an_application_leaves_what_its_journal_says(local_database: str, prefix: str, side: Side) -> None:
-    """Two hundred writes of each application, alone with its side; then the checker looks."""
+    """Two hundred writes of each application at least, every table among them, alone with its side."""
     prefix, journal, random = prefix.removesuffix("-"), Journal(), Random(7)
     async with (
         connect(endpoint_url=local_database) as database,
@@ -154,7 +154,7 @@ async def test_an_application_leaves_what_its_journal_says(local_database: str, 
         traffic = Traffic(writer, application.actions(), rate=100, random=random)
         running, filled = asyncio.create_task(traffic.run()), len(journal.entries)
         async with asyncio.timeout(60):
-            while len(journal.entries) < filled + 200 and not running.done():
+            while not _enough(journal, filled) and not running.done():
                 await asyncio.sleep(0.1)
         traffic.stop()
         await running
@@ -178,3 +178,9 @@ async def _translate(database: AwsDatabase, prefix: str, journal: Journal) -> No
         await database.write(Put(f"{prefix}-entities", forms.primary(name.table, image)))
         for item in forms.beside(image).values() if name.table == "audit" else ():
             await database.write(Put(f"{prefix}-entities", item))
+
+
+def _enough(journal: Journal, filled: int) -> bool:
+    """Tell whether so much is written that every table has had its share: how soon, the machine says."""
+    written = journal.entries[filled:]
+    return len(written) >= 200 and {entry.name.table for entry in written} == set(VOLUMES)
