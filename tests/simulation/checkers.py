@@ -17,6 +17,8 @@ from tests.simulation.truth import Deed, LedgerRow, Truth, row
 _READ_LATELY = 60.0
 """Virtual seconds from a read to the last landing of the write that follows it: all retries, and the latest landing."""
 
+_AN_INSTANT = 1e-9
+
 _PHASES = {
     "": {"PLANNED"},
     "PLANNED": {"CAPTURE"},
@@ -122,8 +124,14 @@ class Origin(Law):
             raise Broken("origin", f"{key} differs from what its record says: {seen}")
 
     def _known_image(self, deed: Deed, seen: Seen, key: TargetKey) -> None:
-        """A copy or repair puts what the source item was when it was read, not long ago."""
-        images = self.truth.images_since(seen.source_id, deed.at - _READ_LATELY)
+        """A copy or repair puts what the source item was when it was read: not long ago, and after the change it mends.
+
+        It carries on the version it has seen, so an image from before that change would stay for ever (§7).
+        """
+        source, sequence = seen.source_id.partition("/")[0], int(seen.version.split(".")[1])
+        mended = self.truth.records.get((self.truth.plan.sources[source].definition.name, sequence))
+        since = max(deed.at - _READ_LATELY, mended.at + _AN_INSTANT if mended else 0.0)
+        images = self.truth.images_since(seen.source_id, since)
         found = [self.truth.translated(seen.source_id, image).get(key) for image in images]
         wanted = None if seen.dead else digest(deed.effect.new or {})
         if not any((None if each is None else digest(each)) == wanted for each in found):
