@@ -44,7 +44,8 @@ class Pacer:
             if left <= 0:
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), timeout=min(left, _LOOK))
+                async with asyncio.timeout(min(left, _LOOK)):
+                    await stopping.wait()
 
     async def _rest(self, worked: float) -> float:
         share = await self._share()

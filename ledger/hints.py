@@ -1,6 +1,7 @@
 """A bell that saves a poll: within one process an engine may wake another. It carries no facts (layout: rooms)."""
 
 import asyncio
+from contextlib import suppress
 
 
 class Bell:
@@ -17,7 +18,6 @@ class Bell:
 
     async def wait(self, seconds: float) -> None:
         """Return when the bell rings, or after ``seconds``; the caller reads the ledger either way."""
-        try:
-            await asyncio.wait_for(self._rung.wait(), timeout=seconds)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()

@@ -5,6 +5,7 @@ whole lease time (as the Kinesis Client Library does with its lease counter).
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from domain.clock import Clock
@@ -88,10 +89,9 @@ class LeaseGuard:
         while not self.quiet_since(moment):
             self._ended.clear()
             doubt = max(0.05, self._unsettled_until - self._clock.monotonic())
-            try:
-                await asyncio.wait_for(self._ended.wait(), timeout=doubt)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(doubt):
+                    await self._ended.wait()
 
 
 class Lease:

@@ -147,7 +147,8 @@ async def _lease(ledger: Ledger) -> None:
     times = LeaseTimes(lease=0.02, request=0.01, margin=0.001)
     lease = Lease(ledger.rows, LoopClock(), LeaseGuard(LoopClock(), times), owner="me")
     try:
-        await asyncio.wait_for(lease.acquire(wait=False), timeout=1)
+        async with asyncio.timeout(1):
+            await lease.acquire(wait=False)
         await lease.release()
     except RefusedError:
         return

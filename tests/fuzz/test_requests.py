@@ -104,7 +104,8 @@ async def answered(port: int, request: bytes) -> bytes:
     try:
         writer.write(request)
         writer.write_eof()
-        return await asyncio.wait_for(reader.read(), timeout=10)
+        async with asyncio.timeout(10):
+            return await reader.read()
     except ConnectionError:
         return b""
     finally:

@@ -19,12 +19,16 @@ _WALL_S = 1_795_438_000
 _A_DAY = 40.0
 """Virtual seconds that stand for the 24 hours that records are kept: longer than any pause of a worker."""
 
+_WORST_WITHIN, _BLINK = 4.0, 0.01
+"""Virtual seconds within which the worst moment comes or is not waited for, and between looks for it."""
+
 
 @dataclass(slots=True)
 class Chaos:
     """Watches the truth for the places it waits for; ``done`` counts deeds by phase or step.
 
-    ``loses``: stream records may be lost for good, as they are to an outage of a day, or a deploy that forgot a stream.
+    ``loses``: tables whose stream records may be lost for good, as they are to an outage of a day, or a deploy that
+    forgot a stream.
     """
 
     world: World
@@ -34,7 +38,7 @@ class Chaos:
     random: Random
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
     over: bool = False
-    loses: bool = False
+    loses: tuple[str, ...] = ()
     _there: asyncio.Event = field(default_factory=asyncio.Event)
     _was: str = ""
     _passed: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
@@ -75,6 +79,8 @@ class Chaos:
                 self.storm.gust(self.random.uniform(1, 5))  # what is sent now may land when the other side serves
             if where == "BACKFILL" and self.random.random() < 0.2:
                 await self._split(group)
+            if where == "BAKE" and self.world.plan.target.name in self.loses and self.random.random() < 0.3:
+                group.create_task(self._lose_of_the_target())
             if self.random.random() >= (0.12 if ":" in where else 0.35):
                 continue
             deeds = [self._crash, self._pause, self._stop, self._gust, self._split, self._split, self._roll]
@@ -109,10 +115,22 @@ class Chaos:
             leader.stop()
 
     async def _pause(self, group: asyncio.TaskGroup) -> None:
+        """Stop the leader, half of the time at the worst moment: a write has failed and is about to be retried."""
+        if self.random.random() < 0.5:
+            self.storm.gust(_WORST_WITHIN)
+            await self._growth(lambda: self.storm.failed_writes)
         leader = self.fleet.leader
         if leader is not None:
             self._note("pause")
             group.create_task(leader.pause(self.random.choice([1.0, 4.0, 8.0, 20.0])))
+
+    async def _growth(self, count: Callable[[], int]) -> None:
+        """Wait for a moment worth striking at, when something has just happened once more; but not for long."""
+        before = count()
+        for _ in range(int(_WORST_WITHIN / _BLINK)):
+            if count() > before or self.over:
+                return
+            await asyncio.sleep(_BLINK)
 
     async def _split(self, _: asyncio.TaskGroup) -> None:
         self._open_children("split", self.world.twin.split_shard)
@@ -134,7 +152,9 @@ class Chaos:
 
     async def _replace(self, group: asyncio.TaskGroup) -> None:
         """Switch a stream off, and on again under a new ARN a little later."""
-        table, off = self._any_table(), self.random.choice([0.0, 0.5, 5.0])
+        if not self.loses:
+            return
+        table, off = self.random.choice(self.loses), self.random.choice([0.0, 0.5, 5.0])
         self._note("stream replaced")
 
         async def replaced() -> None:
@@ -146,8 +166,18 @@ class Chaos:
 
     async def _forget(self, _: asyncio.TaskGroup) -> None:
         """Trim a stream to its very tip, read or not."""
+        if not self.loses:
+            return
         self._note("records lost")
-        self.world.twin.trim(self._any_table(), 10**30)
+        self.world.twin.trim(self.random.choice(self.loses), 10**30)
+
+    async def _lose_of_the_target(self) -> None:
+        """Lose what the new application has just written, so that only a comparison can bring it back (§5)."""
+        await asyncio.sleep(self.random.uniform(2, 10))
+        await self._growth(lambda: self.truth.writes)
+        if self.loses and not self.over:
+            self._note("records lost")
+            self.world.twin.trim(self.world.plan.target.name, 10**30)
 
     def _any_table(self) -> str:
         return self.random.choice([*self.truth.sources, self.world.plan.target.name])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -24,6 +25,9 @@ _LOOK = 8.0
 _HOT = 12
 """A vandal hurts one of so many items that changed last: they will change again, and meet what he left."""
 
+_AT_ONCE = 4
+"""He hurts up to so many at a time: repairs come in a row, and the later ones meet items that go on changing."""
+
 
 @dataclass(slots=True)
 class Mender:
@@ -33,6 +37,7 @@ class Mender:
     truth: Truth
     random: Random
     vandal: bool
+    gust: Callable[[float], None] = field(default=lambda _: None)
     answers: Counter[RequestState] = field(default_factory=Counter)
     _altered: list[TargetKey] = field(default_factory=list)
     _hurt: bool = False
@@ -56,6 +61,7 @@ class Mender:
             for stream in await self.world.ledger.streams.all():
                 if stream.gap:
                     await self._ask_for(stream)
+                    await self._vouch()
 
     async def _ask_for(self, stream: StreamRow) -> None:
         requests = self.world.ledger.requests
@@ -64,6 +70,13 @@ class Mender:
             await asyncio.sleep(1)
             request = await requests.get(request)
         self.answers[request.state] += 1
+
+    async def _vouch(self) -> None:
+        """Where strays may have been lost with what is owed, only the operator can say that there were none (§5)."""
+        streams = self.world.ledger.streams
+        lost = {stream.side for stream in await streams.all() if await streams.has_lost(stream.name)}
+        if self.truth.served == Side.TARGET and lost == set(Side):
+            await self.world.ledger.requests.ask(RequestKind.VERIFY, repair=True)
 
     async def _in_turn(self) -> None:
         while True:
@@ -85,22 +98,26 @@ class Mender:
         if not standing:
             return
         lately = sorted(standing, key=lambda each: (str(standing[each][STAMP]["M"]["ver"]), each))[-_HOT:]
-        key = self.random.choice(lately)
-        item, self._hurt = standing[key], True
+        self._hurt = True
+        for key in self.random.sample(lately, min(len(lately), self.random.randrange(1, _AT_ONCE + 1))):
+            await self._harm(key, standing[key])
+
+    async def _harm(self, key: TargetKey, item: Item) -> None:
         match self.random.randrange(4):
-            case 0:
+            case 0 | 1:
                 await self.world.delete_target(item)
-            case 1:
-                self._altered.append(key)
-                await self.world.put_target({**item, "note": text("was here")})
+                return
+            case 2:
+                harmed = {**item, "note": text("was here")}
             case _:
-                self._altered.append(key)
-                await self.world.put_target(self._forged(item))
+                harmed = self._forged(item)
+        self._altered.append(key)
+        await self.world.put_target(harmed)
 
     def _forged(self, item: Item) -> Item:
         """Return an item that claims, with a stamp that fits, to be another's."""
-        source = next(iter(self.world.plan.sources))
-        return Stamp.fresh(item, f"{source}/somebody/1", Version(1, 1)).put_on({**item, "note": text("mine")})
+        source, forged = next(iter(self.world.plan.sources)), {**item, "note": text("mine")}
+        return Stamp.fresh(forged, f"{source}/somebody/1", Version(1, 1)).put_on(forged)
 
     async def _mend(self) -> None:
         ACTOR.set(Actor(Kind.OPERATOR))
@@ -109,6 +126,8 @@ class Mender:
         if self._hurt:
             self._hurt = False
             await self.world.ledger.requests.ask(RequestKind.VERIFY, repair=True)
+            if self.random.random() < 0.5:
+                self.gust(self.random.uniform(8, 20))  # a repair whose reads are slow meets changes between them
         for entry in await self.world.ledger.quarantine.everything():
             if entry.lane is Lane.FORWARD:
                 facts = {"source": entry.source, "source_id": entry.source_id, "lane": entry.lane.value}

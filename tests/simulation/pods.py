@@ -86,8 +86,10 @@ class Pod:
         if crew is None:
             return
         crew.database.awake.clear()
-        await asyncio.sleep(seconds)
-        crew.database.awake.set()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            crew.database.awake.set()
 
 
 @dataclass(slots=True)
@@ -100,6 +102,15 @@ class Fleet:
     def leader(self) -> Pod | None:
         """Return the pod that leads, or believes so."""
         return next((pod for pod in self.pods if pod.leads), None)
+
+    async def leaving(self, actor: Actor) -> None:
+        """Hold back what a stopped process would send until it goes on; raises Crashed for one that is gone."""
+        crew = next((pod.crew for pod in self.pods if pod.crew is not None and pod.crew.name == actor.name), None)
+        if crew is None:
+            return
+        await crew.database.awake.wait()
+        if crew.database.crashed:
+            raise Crashed
 
     def fatal(self) -> Iterator[BaseException]:
         """Yield what ended a pod for good."""

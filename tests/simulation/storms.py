@@ -7,13 +7,14 @@ within its longest request, as it declares (`Actor.lands_by`).
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 
 from domain.errors import IteratorExpired, ThrottledError, TransientError
 from domain.items import mark_id
 from dynamo.ports import Put
+from dynamo.retries import refuse_late
 from tests.seams import ASKED, Call
 from tests.simulation.actors import ACTOR, Actor, Kind
 
@@ -31,6 +32,7 @@ class Rates:
     failed: float = 0.02
     answer_lost: float = 0.03
     slow: float = 0.10
+    slow_batch: float = 0.30
     slow_answer: float = 0.05
     stuck: float = 0.04
     expired: float = 0.03
@@ -68,9 +70,11 @@ class Storm:
     rates: Rates
     where: Callable[[], str]
     sent: Callable[[Flight], None] = field(default=lambda _: None)
+    leaving: Callable[[Actor], Awaitable[None]] = field(default=lambda _: asyncio.sleep(0))
     faults: Counter[tuple[str, str]] = field(default_factory=Counter)
     flying: dict[int, Flight] = field(default_factory=dict)
     over: bool = False
+    failed_writes: int = 0
     _blows_until: float = 0.0
     _count: int = 0
 
@@ -84,14 +88,23 @@ class Storm:
         self.over = True
 
     async def before(self, operation: str, table: str) -> None:
-        """Delay, or fail before anything took place."""
+        """Delay, or fail before anything took place.
+
+        What a stopped process was about to send, it sends when it goes on; if its time is over by then, not at all: the
+        adapter for AWS asks the same as its last deed.
+        """
         actor = ACTOR.get()
+        await self.leaving(actor)
+        refuse_late()
         self._count += 1
         number = self._count
         flight = self.flying[number] = Flight(actor, operation, table, _now(), ASKED.get())
         self.sent(flight)
         try:
             await self._befall(actor, operation)
+        except TransientError:
+            self.failed_writes += actor.kind is Kind.WORKER and flight.puts_an_item
+            raise
         finally:
             del self.flying[number]
 
@@ -132,7 +145,9 @@ class Storm:
             raise TransientError("500 before anything took place")
         if operation == "GetRecords" and self._strikes("iterator expired", self.rates.expired):
             raise IteratorExpired("the iterator has expired")
-        if self._strikes("slow", self.rates.slow):
+        if operation == "BatchGetItem" and self._strikes("slow batch", self.rates.slow_batch):
+            await self._sleep(actor, self.random.uniform(0.5, 3.0))
+        elif self._strikes("slow", self.rates.slow):
             await self._sleep(actor, self.random.uniform(0.05, 2.0))
         elif self._strikes("stuck", self.rates.stuck):
             await self._sleep(actor, self.random.uniform(2.0, LATEST_LANDING))

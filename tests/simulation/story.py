@@ -73,7 +73,10 @@ _TOO_EARLY, _ENDLESS = 0.2, 0.6
 _DELETES = 0.75
 """Share of the runs in which the applications delete."""
 
-_LOSES = 0.25
+_VANDAL = 0.4
+"""Share of the runs in which somebody else writes the target while it is ours."""
+
+_LOSES = 0.3
 """Share of the runs in which stream records may be lost for good."""
 
 _SWITCHES = (
@@ -213,6 +216,7 @@ class _Story:
         self.over = asyncio.Event()
         pods = [Pod(name, self.world, tempo, Random(f"{seed} {name}"), report.ends) for name in ("left", "right")]
         self.fleet = Fleet(pods)
+        self.storm.leaving = self.fleet.leaving
         self.chaos = Chaos(self.world, self.truth, self.storm, self.fleet, Random(f"{seed} chaos"))
         self.court.look = self.chaos.look
         mischief, deletes = self.random.choice([0.0, 0.1]), self.random.random() < _DELETES
@@ -222,9 +226,12 @@ class _Story:
             )
             for number, pace in enumerate(self.random.choice([(0.6, 1.2, 1.2), (1.2, 1.5, 2.0)]))
         ]
-        self.chaos.loses = self.random.random() < _LOSES
+        if self.random.random() < _LOSES:
+            target = plan.target.name
+            self.chaos.loses = self.random.choice([(target,), (*self.truth.sources, target)])
         self.written_enough = False
-        self.mender = Mender(self.world, self.truth, Random(f"{seed} mender"), vandal=self.random.random() < 0.3)
+        vandal = self.random.random() < _VANDAL
+        self.mender = Mender(self.world, self.truth, Random(f"{seed} mender"), vandal=vandal, gust=self.storm.gust)
 
     async def run(self) -> None:
         """Live through it all."""
@@ -325,7 +332,7 @@ class _Story:
 
     async def _rest(self, writers: list[asyncio.Task[None]]) -> None:
         """Let everything come to rest, and hold it against what was wanted."""
-        self.chaos.loses = False  # a stray that nobody was told of would be nobody's fault
+        self.chaos.loses = ()  # a stray that nobody was told of would be nobody's fault
         await self._until(lambda: not self.truth.gaps, "every gap is mended")
         if self.truth.served == "target" and self.random.random() < _STRAYS:
             await self._stray()
