@@ -9,8 +9,8 @@ from tests.simulation.story import Report
 PLACES = ("CAPTURE", "BACKFILL", "CATCHUP", "VERIFY", "READY", "cutover", "BAKE", "rollback", "ROLLED_BACK")
 FAULTS = (
     "crash", "stop", "pause", "split", "roll", "trim", "stream replaced", "records lost", "time to live", "gust",
-    "throttled", "failed", "answer lost", "slow", "slow batch", "slow answer", "stuck", "iterator expired", "records late",
-    "unprocessed keys",
+    "throttled", "failed", "answer lost", "slow", "slow batch", "slow answer", "stuck", "iterator expired",
+    "records late", "unprocessed keys",
 )  # fmt: skip
 
 
