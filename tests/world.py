@@ -8,12 +8,14 @@
         await world.reach(Phase.READY)
         answer = await world.ask(crew, RequestKind.CUTOVER)
 
+`ready` does all of this up to READY.
 What a side holds is read by plain scans, and what the target should hold comes from the source tables as they stand.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
@@ -384,6 +386,18 @@ class World:
         found = await crew.compare()
         assert found.mismatches == []
         return await self.target()
+
+
+@asynccontextmanager
+async def ready(venue: Venue, plan: str, **items: Sequence[Item]) -> AsyncIterator[tuple[World, Crew]]:
+    """Yield a migration in phase READY and the crew that works on it; ``items`` are put first, by source."""
+    world = await venue.world(plan, *items)
+    for source, own in items.items():
+        await world.put(source, *own)
+    crew = await world.lead()
+    async with crew.working():
+        await world.reach(Phase.READY)
+        yield world, crew
 
 
 def readable(item: Item) -> Item:

@@ -25,7 +25,7 @@ from tests.integration.test_recapture import (
     users_of,
 )
 from tests.seams import Call, transacts
-from tests.world import Venue, World
+from tests.world import Venue, World, ready
 
 pytestmark = pytest.mark.looptime
 
@@ -37,11 +37,7 @@ async def test_a_hot_item_is_brought_back_after_a_gap_of_the_tailed_source(
     twin: Venue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(echo_rows, "MOST_AWAITED", 20)  # the product: 2,000
-    world = await twin.world("tyler-setup", "users")
-    await world.put("users", ADA)
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(twin, "tyler-setup", users=[ADA]) as (world, crew):
         await switched(world, crew, RequestKind.CUTOVER)
         await world.database.disable_stream(world.table("users"))
         await lost(world, "users")
@@ -58,11 +54,7 @@ async def test_a_hot_item_is_brought_back_after_a_gap_of_the_tailed_source(
 
 
 async def test_complete_sees_what_was_written_in_the_gap_of_a_tailed_source(twin: Venue) -> None:
-    world = await twin.world("tyler-setup", "users")
-    await world.put("users", ADA)
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(twin, "tyler-setup", users=[ADA]) as (world, crew):
         await switched(world, crew, RequestKind.CUTOVER)
 
         async def compared() -> bool:
@@ -83,11 +75,7 @@ async def test_complete_sees_what_was_written_in_the_gap_of_a_tailed_source(twin
 
 
 async def test_second_gap_while_the_sweep_waits_for_quiet(twin: Venue) -> None:
-    world = await twin.world("tyler-setup", "users")
-    await world.put("users", ADA, BOB, CYD, *many(5))
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(twin, "tyler-setup", users=[ADA, BOB, CYD, *many(5)]) as (world, crew):
         await switched_off_and_on(world, users_of(world))
         await lost(world, "users")
         await world.put("users", *many(5, name=text("b")))
@@ -109,12 +97,8 @@ async def test_second_gap_while_the_sweep_waits_for_quiet(twin: Venue) -> None:
 
 
 async def test_what_became_untranslatable_in_a_gap_keeps_its_last_good_keys(twin: Venue) -> None:
-    world = await twin.world("order-desk")
     orders = [order(number) for number in range(4)]
-    await world.put("orders", *orders)
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(twin, "order-desk", orders=orders) as (world, crew):
         await world.database.disable_stream(world.table("orders"))
         await world.put("orders", bulky(0))
         await switched_on(world, world.plan.sources["orders"].definition)
@@ -133,11 +117,7 @@ async def world_swept(world: World) -> bool:
 
 
 async def test_a_stray_of_a_double_gap_is_told_before_it_is_overwritten(twin: Venue) -> None:
-    world = await twin.world("tyler-setup", "users")
-    await world.put("users", ADA)
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(twin, "tyler-setup", users=[ADA]) as (world, crew):
         await switched(world, crew, RequestKind.CUTOVER)
         await world.database.disable_stream(world.table("users"))
         await world.database.disable_stream(world.plan.target.name)
@@ -156,11 +136,7 @@ async def test_a_stray_of_a_double_gap_is_told_before_it_is_overwritten(twin: Ve
 
 
 async def test_shards_carried_over_before_a_crash_are_not_those_of_a_newer_stream(twin: Venue) -> None:
-    world = await twin.world("tyler-setup", "users")
-    await world.put("users", ADA, *many(8))
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(twin, "tyler-setup", users=[ADA, *many(8)]) as (world, crew):
         await switched(world, crew, RequestKind.CUTOVER)
         world.twin.trim(world.plan.target.name, 10**30)
         await world.put_target(changed(await world.get_target(*ADA_AT), lastLogin=number(1)))
@@ -203,11 +179,7 @@ async def test_a_shard_never_read_that_was_trimmed_is_a_gap(twin: Venue) -> None
 
 async def test_a_tombstone_of_an_earlier_epoch_does_not_keep_a_cutover_waiting(twin: Venue) -> None:
     """Its record was trimmed before the checkpoint passed it; in the new epoch its shard stays quiet."""
-    world = await twin.world("tyler-setup", "users")
-    await world.put("users", ADA, BOB, *many(9))
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(twin, "tyler-setup", users=[ADA, BOB, *many(9)]) as (world, crew):
         await asyncio.sleep(5)
         stream = await world.ledger.streams.get("users")
         known = {str(row.checkpoint) for row in (await world.ledger.streams.shards("users")).values()}

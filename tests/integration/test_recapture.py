@@ -9,7 +9,8 @@ from dynamo.ports import Delete, Put
 from ledger.requests import Request, RequestKind, RequestState
 from tests.crew import Crew
 from tests.examples import ADA, BOB, audit, changed, order
-from tests.world import Venue, World
+from tests.seams import Call, Matches
+from tests.world import Venue, World, ready
 
 ADA_AT = TargetKey("USER#ada", "METADATA")
 
@@ -67,11 +68,7 @@ async def recaptured(world: World, crew: Crew, name: str) -> Request:
 
 
 async def test_what_happened_without_a_stream_is_copied_again_and_what_was_deleted_is_swept(venue: Venue) -> None:
-    world = await venue.world("tyler-setup", "users")
-    await world.put("users", ADA, BOB, *many(9))
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(venue, "tyler-setup", users=[ADA, BOB, *many(9)]) as (world, crew):
         await world.database.disable_stream(world.table("users"))
         await world.put("users", changed(ADA, lastLogin=number(3)), *many(12, name=text("unseen")))
         await world.delete("users", BOB)
@@ -89,11 +86,7 @@ async def test_what_happened_without_a_stream_is_copied_again_and_what_was_delet
 
 
 async def test_a_gap_refuses_the_cutover_by_name_until_it_is_mended(venue: Venue) -> None:
-    world = await venue.world("tyler-setup", "users")
-    await world.put("users", ADA)
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(venue, "tyler-setup", users=[ADA]) as (world, crew):
         await switched_off_and_on(world, world.plan.target)
         await lost(world, "target")
         answer = await world.ask(crew, RequestKind.CUTOVER)
@@ -110,11 +103,7 @@ async def test_a_gap_refuses_the_cutover_by_name_until_it_is_mended(venue: Venue
 @pytest.mark.looptime
 async def test_the_other_streams_go_on_while_one_stands_still(twin: Venue) -> None:
     """And none of theirs is skipped while the lost one is captured anew."""
-    world = await twin.world("tyler-setup", "users", "config")
-    await world.put("users", ADA)
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(twin, "tyler-setup", users=[ADA], config=[]) as (world, crew):
         await world.database.disable_stream(world.table("users"))
         await world.put("users", BOB)
         await switched_on(world, users_of(world))
@@ -129,11 +118,7 @@ async def test_the_other_streams_go_on_while_one_stands_still(twin: Venue) -> No
 
 
 async def test_what_the_target_did_without_a_stream_is_brought_back_before_a_rollback(venue: Venue) -> None:
-    world = await venue.world("tyler-setup", "users")
-    await world.put("users", ADA, BOB, *many(5))
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(venue, "tyler-setup", users=[ADA, BOB, *many(5)]) as (world, crew):
         await switched(world, crew, RequestKind.CUTOVER)
         await world.database.disable_stream(world.plan.target.name)
         await world.put_target(changed(await world.get_target(*ADA_AT), lastLogin=number(3)))
@@ -153,11 +138,7 @@ async def test_what_the_target_did_without_a_stream_is_brought_back_before_a_rol
 
 @pytest.mark.looptime
 async def test_a_source_that_is_only_tailed_is_captured_anew_without_a_copy(twin: Venue) -> None:
-    world = await twin.world("tyler-setup", "users")
-    await world.put("users", ADA)
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(twin, "tyler-setup", users=[ADA]) as (world, crew):
         await switched(world, crew, RequestKind.CUTOVER)
         await world.database.disable_stream(world.table("users"))  # and no sentinel: it would be a stray
         await world.database.enable_stream(world.table("users"), ViewType.NEW_AND_OLD_IMAGES)
@@ -173,11 +154,7 @@ async def test_a_source_that_is_only_tailed_is_captured_anew_without_a_copy(twin
 
 
 async def test_a_recapture_of_a_stream_that_is_off_or_was_captured_meanwhile_changes_nothing(venue: Venue) -> None:
-    world = await venue.world("tyler-setup", "users")
-    await world.put("users", ADA)
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(venue, "tyler-setup", users=[ADA]) as (world, crew):
         await world.database.disable_stream(world.table("users"))
         await lost(world, "users")
         before = await world.ledger_rows()
@@ -195,12 +172,8 @@ async def test_a_recapture_of_a_stream_that_is_off_or_was_captured_meanwhile_cha
 
 @pytest.mark.looptime
 async def test_quarantined_items_that_are_gone_after_a_gap_are_cleared_with_their_keys(twin: Venue) -> None:
-    world = await twin.world("order-desk")
     orders = [order(number) for number in range(4)]
-    await world.put("orders", *orders)
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(twin, "order-desk", orders=orders) as (world, crew):
         await world.put("orders", bulky(0), bulky(1))
         await world.until(lambda: quarantined(world, 2))
         await world.database.disable_stream(world.table("orders"))
@@ -222,11 +195,7 @@ async def quarantined(world: World, count: int) -> bool:
 @pytest.mark.looptime
 async def test_what_was_looked_at_before_a_gap_is_no_stray_after_it(twin: Venue) -> None:
     """One shard of a tailed stream loses records; the echoes seen in the others are not judged a second time."""
-    world = await twin.world("tyler-setup", "users")
-    await world.put("users", *many(24))
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    async with ready(twin, "tyler-setup", users=[*many(24)]) as (world, crew):
         await switched(world, crew, RequestKind.CUTOVER)
         stream = await world.ledger.streams.get("users")
         held, *_ = await world.database.describe_stream(stream.arn)
@@ -260,13 +229,11 @@ async def logins(world: World, numbers: range, *, moment: int) -> None:
 
 @pytest.mark.looptime
 async def test_a_gap_right_after_a_rollback_leaves_nothing_of_the_new_application_behind(twin: Venue) -> None:
-    """The source with the gap is copied again; what was left among the others' items is mended all the same."""
-    world = await twin.world("tyler-setup", "users", "audit")
-    await world.put("users", ADA)
-    await world.put("audit", audit("a1"), audit("a2"))
-    crew = await world.lead()
-    async with crew.working():
-        await world.reach(Phase.READY)
+    """The source with the gap is copied again; what was left among the others' items is mended all the same.
+
+    Also when nobody came to it before the phase moved on: here the first comparison is held up until its worker ends.
+    """
+    async with ready(twin, "tyler-setup", users=[ADA], audit=[audit("a1"), audit("a2")]) as (world, crew):
         await switched(world, crew, RequestKind.CUTOVER)
         await world.delete_target(await world.get_target("USER#ada", "AUDIT#a1"))
         await world.put_target({**await world.get_target("USER#ada", "AUDIT#a2"), "note": text("new")})
@@ -275,12 +242,30 @@ async def test_a_gap_right_after_a_rollback_leaves_nothing_of_the_new_applicatio
         await world.database.enable_stream(world.table("users"), ViewType.NEW_AND_OLD_IMAGES)
         await lost(world, "users")
         await recaptured(world, crew, "users")
+        comparing = crew.database.hold(scans_after(Phase.ROLLED_BACK))
         await switched(world, crew, RequestKind.ROLLBACK)
         await switched_off_and_on(world, users_of(world))
         await lost(world, "users")
         await recaptured(world, crew, "users")
+        await comparing.reached.wait()
+    await crew.retire()
+    assert await world.target() != await world.expected(), "what the new application left must still be there"
+    second = await world.lead(wait=True)
+    async with second.working():
         await world.until(lambda: is_ready(world), seconds=120)
-    await world.settled(crew)
+    await world.settled(second)
+
+
+def scans_after(phase: Phase) -> Matches:
+    """Match pages of a scan once the phase was written."""
+    written = False
+
+    def matches(call: Call) -> bool:
+        nonlocal written
+        written = written or call.mentions(f"'phase': {{'S': '{phase}'}}")
+        return written and call.method == "scan_page"
+
+    return matches
 
 
 async def is_ready(world: World) -> bool:
