@@ -1,34 +1,7 @@
-"""Which phase may follow which, and on what evidence the next one is entered by itself. Pure."""
-
-from collections.abc import Mapping
+"""On what evidence the next phase is entered by itself, and what may still be given up. Pure."""
 
 from cutover.gates import Facts
-from domain.phases import Phase, Side
-
-_BEFORE_THE_SWITCH = (
-    Phase.PLANNED,
-    Phase.CAPTURE,
-    Phase.BACKFILL,
-    Phase.CATCHUP,
-    Phase.VERIFY,
-    Phase.READY,
-    Phase.ROLLED_BACK,
-)
-
-FOLLOWERS: Mapping[Phase, frozenset[Phase]] = {
-    Phase.PLANNED: frozenset({Phase.CAPTURE, Phase.ABORTED}),
-    Phase.CAPTURE: frozenset({Phase.BACKFILL, Phase.ABORTED}),
-    Phase.BACKFILL: frozenset({Phase.CATCHUP, Phase.CAPTURE, Phase.ABORTED}),
-    Phase.CATCHUP: frozenset({Phase.VERIFY, Phase.CAPTURE, Phase.ABORTED}),
-    Phase.VERIFY: frozenset({Phase.READY, Phase.CAPTURE, Phase.ABORTED}),
-    Phase.READY: frozenset({Phase.VERIFY, Phase.CUTOVER, Phase.CAPTURE, Phase.ABORTED}),
-    Phase.CUTOVER: frozenset({Phase.READY, Phase.BAKE}),
-    Phase.BAKE: frozenset({Phase.BAKE, Phase.ROLLED_BACK, Phase.DONE}),
-    Phase.ROLLED_BACK: frozenset({Phase.READY, Phase.CAPTURE, Phase.ABORTED}),
-    Phase.ABORTED: frozenset(),
-    Phase.DONE: frozenset(),
-}
-"""The whole table. A rollback under way keeps the phase BAKE until its unfence; back to CAPTURE leads `recapture`."""
+from domain.phases import FOLLOWERS, Phase, Side
 
 CAUGHT_UP_LAG_MS = 10_000
 """Lag below which a stream counts as caught up."""
@@ -39,7 +12,7 @@ CAPTURE_AGE_MS = 12 * 3600 * 1000
 
 def may_abort(phase: Phase) -> bool:
     """Tell whether the migration can still be given up: the source serves and nothing is owed to it."""
-    return phase in _BEFORE_THE_SWITCH
+    return Phase.ABORTED in FOLLOWERS[phase]
 
 
 def next_phase(facts: Facts) -> tuple[Phase, str] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from domain.clock import Clock
 from domain.errors import ConditionFailed, FatalError, RefusedError
-from domain.phases import Phase, Side
+from domain.phases import FOLLOWERS, Phase, Side
 from dynamo.ports import Action
 from ledger.history import History
 from ledger.rows import Rows
@@ -113,8 +113,12 @@ class Migration:
     ) -> State:
         """Move to ``phase`` and change flag and count of rollbacks as ``change`` says, all in one transaction.
 
-        ``also`` and the history row are part of it. Raises ConditionFailed when somebody else moved first.
+        ``also`` and the history row are part of it. Raises ConditionFailed when somebody else moved first, FatalError
+        for a phase that may not follow (`domain.phases.FOLLOWERS`).
         """
+        if phase is not state.phase and phase not in FOLLOWERS[state.phase]:
+            message = f"{phase} may not follow {state.phase} ({why})"
+            raise FatalError(message, hint="report this; nothing was changed")
         flag = state.flag
         wanted = replace(
             flag,

@@ -26,6 +26,7 @@ from dynamo.ports import Database
 from ledger.book import Ledger, leader_ledger, operator_ledger
 from ledger.hints import Bell
 from ledger.lease import Lease, LeaseGuard, LeaseTimes
+from ledger.migration import UNCHANGED, StateChange
 from ledger.streams import StreamRow
 from mapping.plan import Plan
 from reconcile.rechecks import Patience
@@ -158,10 +159,13 @@ class Crew:
         """Give the lease back."""
         await self.lease.release()
 
-    async def enter(self, phase: Phase) -> None:
-        """Move the phase by hand, as the director would."""
-        state = await self.ledger.migration.state()
-        await self.ledger.migration.move(state, phase, why="a test says so")
+    async def enter(self, phase: Phase, change: StateChange = UNCHANGED) -> None:
+        """Move the phase by hand along the table, as the director would; ``change`` comes with the last step."""
+        migration, phases = self.ledger.migration, list(Phase)
+        state = await migration.state()
+        for each in phases[phases.index(state.phase) + 1 : phases.index(phase)]:
+            state = await migration.move(state, each, why="a test says so")
+        await migration.move(state, phase, why="a test says so", change=change)
         self.bell.ring()
 
     async def copy(self) -> None:

@@ -34,6 +34,7 @@ from dynamo.weather import FAIR_WEATHER, Weather
 from ledger.book import Ledger, operator_ledger
 from ledger.lease import LeaseTimes
 from ledger.requests import Request, RequestKind
+from ledger.shapes import SHAPES
 from mapping.plan import Plan, load_plan
 from reconcile.rechecks import Patience
 from reconcile.runner import CompareSettings
@@ -383,6 +384,8 @@ class World:
             assert stamp.fits(item), key
         assert not await self.tombstones()
         assert await self.ledger.quarantine.everything() == []
+        partitions = {row["PK"]["S"].partition("/")[0] for row in await self.scanned(self.ledger_table)}
+        assert partitions <= {shape.partition("/")[0] for shape in SHAPES}, "a partition whose rows nobody checks"
         found = await crew.compare()
         assert found.mismatches == []
         return await self.target()

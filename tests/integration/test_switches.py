@@ -11,7 +11,7 @@ from domain.stamps import Stamp
 from ledger.requests import RequestKind, RequestState
 from tests.crew import Crew
 from tests.examples import ADA, BOB, CYD, audit, changed, contractor, order, without
-from tests.world import Venue, World, readable
+from tests.world import Venue, World, readable, ready
 
 ADA_AT = TargetKey("USER#ada", "METADATA")
 FAR = 1_895_438_000
@@ -265,3 +265,19 @@ async def test_a_copy_that_carries_a_stamp_may_be_written_after_the_rollback(twi
         assert (stamp.source, stamp.fits(standing)) == ("users/bob", True)
         await world.reach(Phase.READY)
         await switched(world, crew, RequestKind.CUTOVER)
+
+
+@pytest.mark.looptime
+async def test_a_verification_that_somebody_answers_by_hand_takes_the_switch_back(twin: Venue) -> None:
+    """An answer that says nothing of what was found is not a clean one."""
+    async with ready(twin, "tyler-setup", users=[ADA]) as (world, crew):
+        taking = crew.database.hold(lambda call: call.method == "put" and call.mentions("requests/verify", "taken"))
+        switching = asyncio.create_task(world.ask(crew, RequestKind.CUTOVER))
+        await taking.reached.wait()
+        (request,) = await world.ledger.requests.waiting(RequestKind.VERIFY)
+        await world.ledger.requests.answer(request, done=True)
+        taking.release()
+        answer = await switching
+        assert answer.state is RequestState.REFUSED
+        assert "found nobody knows how many mismatches" in answer.answer["why"]
+        assert (await world.ledger.migration.state()).flag.writable

@@ -197,8 +197,7 @@ async def test_a_target_captured_anew_after_the_switch_is_a_gap_until_it_is_mend
     world, crew = await followed()
     await crew.ledger.streams.lose(await crew.ledger.streams.get("target"), "off")
     assert await gaps(world.ledger) == {"users": "trimmed", "target": "off"}
-    state = await world.ledger.migration.state()
-    await crew.ledger.migration.move(state, Phase.BAKE, why="a test says so", change=StateChange(serving=Side.TARGET))
+    await crew.enter(Phase.BAKE, StateChange(serving=Side.TARGET))
     await recapture(crew.ledger, world.database, "target", epoch=1, why="")
     told = await gaps(world.ledger)
     assert told["users"] == "trimmed"

@@ -22,8 +22,7 @@ async def switching(to: Side = Side.TARGET, *, serving: Side, phase: Phase) -> t
     came_from = Phase.READY if to is Side.TARGET else Phase.BAKE
     await crew.ledger.switches.begin(Switch("s1", to, came_from, "switch", True, {}, {}, {}))
     await crew.ledger.marks.announce("m1", "users")
-    state = await crew.ledger.migration.state()
-    await crew.ledger.migration.move(state, phase, why="a test", change=StateChange(serving=serving, writable=False))
+    await crew.enter(phase, StateChange(serving=serving, writable=False))
     return world, crew
 
 
