@@ -93,7 +93,7 @@ class Chaos:
         await self._strike(group, deed)
 
     async def _strike(self, group: asyncio.TaskGroup, deed: Callable[..., Awaitable[None]]) -> None:
-        if not self.over:
+        if not self.over and not self.storm.calm:
             await deed(group)
 
     def _note(self, what: str) -> None:
@@ -175,7 +175,7 @@ class Chaos:
         """Lose what the new application has just written, so that only a comparison can bring it back (§5)."""
         await asyncio.sleep(self.random.uniform(2, 10))
         await self._growth(lambda: self.truth.writes)
-        if self.loses and not self.over:
+        if self.loses and not self.over and not self.storm.calm:
             self._note("records lost")
             self.world.twin.trim(self.world.plan.target.name, 10**30)
 

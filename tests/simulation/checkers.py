@@ -5,12 +5,12 @@ translation is shared, which has its own proofs. What must hold at rest is asked
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
-from domain.items import STAMP, Item, TargetKey, digest, mark_id
+from domain.items import Item, TargetKey, digest
 from tests.simulation.actors import Kind
+from tests.simulation.law import Broken, Law, Seen, stamp
+from tests.simulation.standing import Standing
 from tests.simulation.storms import Flight
 from tests.simulation.truth import Deed, LedgerRow, Truth, row
 
@@ -31,44 +31,6 @@ _PHASES = {
     "BAKE": {"ROLLED_BACK", "DONE"},
     "ROLLED_BACK": {"READY", "CAPTURE", "ABORTED"},
 }
-
-
-class Broken(Exception):
-    """A law was broken: which, and how."""
-
-    def __init__(self, law: str, how: str) -> None:
-        super().__init__(f"{law}: {how}")
-        self.law = law
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A stamp by our own reading."""
-
-    source_id: str
-    version: str
-    dead: bool
-
-
-def stamp(item: Item | None) -> Seen | None:
-    """Read the stamp of an item."""
-    fields = (item or {}).get(STAMP, {}).get("M")
-    if not isinstance(fields, dict) or not {"src", "ver"} <= fields.keys():
-        return None
-    return Seen(fields["src"]["S"], fields["ver"]["S"], "dead" in fields)
-
-
-class Law:
-    """Sees every deed, in order."""
-
-    def __init__(self, truth: Truth) -> None:
-        self.truth = truth
-
-    def saw(self, deed: Deed) -> None:
-        """Look at an effect on either side. Raises Broken."""
-
-    def wrote(self, deed: Deed, written: LedgerRow) -> None:
-        """Look at a row of the ledger as it was written. Raises Broken."""
 
 
 class OneWriter(Law):
@@ -326,7 +288,7 @@ class Phases(Law):
 class Switches(Law):
     """At the unfence both sides agree, no tombstone stands, and nothing of ours is on its way to it (§8, §3 c)."""
 
-    def __init__(self, truth: Truth, flying: dict[int, Flight], standing: "Standing") -> None:
+    def __init__(self, truth: Truth, flying: dict[int, Flight], standing: Standing) -> None:
         super().__init__(truth)
         self._flying = flying
         self._standing = standing
@@ -359,84 +321,6 @@ class Switches(Law):
     def _is_ours(self, flight: Flight) -> bool:
         """Tell whether it could still put something: purges and marks can do no harm, wherever they land."""
         return flight.actor.kind is Kind.WORKER and flight.puts_an_item and flight.table == self.truth.plan.target.name
-
-
-@dataclass(slots=True)
-class Standing:
-    """What stands on both sides now, kept from effects, and how it differs from what was wanted."""
-
-    truth: Truth
-    target: dict[TargetKey, Item] = field(default_factory=dict)
-    source: dict[str, Item] = field(default_factory=dict)
-
-    def take(self, deed: Deed) -> None:
-        """Note an effect."""
-        effect, side = deed.effect, self.truth.side(deed.effect.table)
-        if not side or mark_id(effect.key) is not None:
-            return
-        if side == "target":
-            _keep(self.target, self.truth.plan.target_key(effect.key), effect.new)
-        else:
-            _keep(self.source, self.truth.plan.source_id(self.truth.sources[effect.table], effect.key), effect.new)
-
-    def differences(self, *, serving: str, excused: Iterable[str] = ()) -> list[str]:
-        """Say where a side is not what the applications wanted; ``excused`` ids are in quarantine or expired."""
-        excused, found = {*excused, *self._expired()}, []
-        wanted = {name: image for name, image in self.truth.wanted.items() if name not in excused}
-        standing = {name: image for name, image in self.source.items() if name not in excused}
-        for name in sorted(wanted.keys() | standing.keys()):
-            one, other = wanted.get(name), standing.get(name)
-            if one is None or other is None:
-                found.append(f"source {name} is {'lost' if other is None else 'resurrected'}")
-            elif self.truth.digest(one) != self.truth.digest(other):
-                found.append(f"source {name} is stale")
-        return found + (self._target_differences(wanted, excused) if serving == "source" else [])
-
-    def _target_differences(self, wanted: dict[str, Item], excused: set[str]) -> list[str]:
-        expected: dict[TargetKey, Item] = {}
-        for name, image in wanted.items():
-            translated = self.truth.translated(name, image)
-            expected |= translated
-            if not translated:
-                excused.add(name)  # untranslatable, so its last good items stay
-        found = []
-        for key in sorted(expected.keys() | self.target.keys()):
-            owner = self.truth.plan.owner(key)
-            if owner is not None and owner.source_id in excused:
-                continue
-            one, other = expected.get(key), self.target.get(key)
-            if one is None and other is not None:
-                dead = getattr(stamp(other), "dead", False)
-                found.append(f"target {key} is {'a tombstone left standing' if dead else 'resurrected'}")
-            elif one is not None and (other is None or getattr(stamp(other), "dead", False)):
-                found.append(f"target {key} is lost")
-            elif one is not None and other is not None and self.truth.digest(one) != self.truth.digest(other):
-                found.append(f"target {key} is stale")
-        return found
-
-    def _expired(self) -> set[str]:
-        """Return the ids whose time to live has passed on either side: DynamoDB may delete them at any moment."""
-        now_s, found = 1_795_438_000 + self.truth.now(), set()
-        for name in self.truth.wanted.keys() | self.source.keys():
-            attribute = self.truth.plan.sources[name.partition("/")[0]].definition.ttl_attribute
-            images = [image for image in (self.truth.wanted.get(name), self.source.get(name)) if image is not None]
-            if attribute and any(int(image.get(attribute, {}).get("N", 10**12)) <= now_s for image in images):
-                found.add(name)
-        return found
-
-
-def at_rest(standing: Standing, served: str, quarantined: Iterable[str]) -> None:
-    """Hold what stands, once nothing moves any more, against what the applications were told. Raises Broken."""
-    problems = standing.differences(serving=served, excused=quarantined)
-    if problems:
-        raise Broken("nothing is lost at rest", "; ".join(problems[:4]))
-
-
-def _keep(side: dict, key: object, item: Item | None) -> None:  # type: ignore[type-arg]
-    if item is None:
-        side.pop(key, None)
-    else:
-        side[key] = item
 
 
 def _number(checkpoint: str | None) -> int:

@@ -74,12 +74,15 @@ class Storm:
     faults: Counter[tuple[str, str]] = field(default_factory=Counter)
     flying: dict[int, Flight] = field(default_factory=dict)
     over: bool = False
+    calm: bool = False
     failed_writes: int = 0
     _blows_until: float = 0.0
     _count: int = 0
 
     def gust(self, seconds: float) -> None:
-        """Let it blow for a while."""
+        """Let it blow for a while, unless it is ``calm``."""
+        if self.calm:
+            return
         self._blows_until = max(self._blows_until, _now() + seconds)
         self._note("gust")
 

@@ -31,21 +31,11 @@ from tests.simulation.actors import ACTOR, NATURE, Actor, Kind
 from tests.simulation.applications import LONGEST_REQUEST, STALENESS, Application
 from tests.simulation.cast import CASTS
 from tests.simulation.chaos import Chaos
-from tests.simulation.checkers import (
-    Broken,
-    Checkpoints,
-    Fences,
-    Forwards,
-    Law,
-    OneWriter,
-    Origin,
-    Phases,
-    Standing,
-    Switches,
-    at_rest,
-)
+from tests.simulation.checkers import Checkpoints, Fences, Forwards, OneWriter, Origin, Phases, Switches
+from tests.simulation.law import Broken, Law
 from tests.simulation.mending import Mender
 from tests.simulation.pods import Fleet, Pod, at_pace
+from tests.simulation.standing import Standing, at_rest
 from tests.simulation.storms import LATEST_LANDING, Flight, Rates, Storm
 from tests.simulation.truth import Deed, Truth, row
 from tests.world import LoopClock, Venue, World, plan_named
@@ -305,12 +295,15 @@ class _Story:
         self._hold()
 
     async def _switch(self, kind: RequestKind) -> None:
+        """Ask until it is done; an operator who has tried for long waits for a day without trouble."""
         began, why = asyncio.get_running_loop().time(), ""
         while asyncio.get_running_loop().time() < began + _PATIENCE:
+            self.storm.calm = asyncio.get_running_loop().time() > began + _PATIENCE / 2
             await self._until(lambda: self.truth.phase == _GOALS[kind], f"the phase allows a {kind}")
             answer = await self._ask(kind)
             self._count(kind, answer)
             if answer.state is RequestState.DONE:
+                self.storm.calm = False
                 return
             self._is_back(kind)
             why = answer.answer["why"]
