@@ -12,13 +12,17 @@ from mapping.rules import Rule
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """Masks for every item of a plan. ``names`` are those to hide on target items, by source."""
+    """Masks for every item of a plan.
+
+    ``names`` are those to hide on target items, by source; ``telling`` the indexes whose hash keys may be sensitive.
+    """
 
     frame: Frame
     ownership: Ownership
     names: Mapping[str, frozenset[str]]
     everywhere: frozenset[str]
     prefixes: frozenset[str]
+    telling: frozenset[str]
 
     @classmethod
     def of(cls, frame: Frame, entities: Mapping[str, Entity], ownership: Ownership) -> "Disclosure":
@@ -26,7 +30,8 @@ class Disclosure:
         names = {source: _sensitive_names(entity) for source, entity in entities.items()}
         everywhere = frozenset[str]().union(*(entity.home.sensitive for entity in entities.values()))
         prefixes = frozenset(maker.pair.hash.prefix for maker in ownership.makers)
-        return cls(frame, ownership, names, everywhere, prefixes)
+        telling = frozenset().union(*(_telling_indexes(entity) for entity in entities.values()))
+        return cls(frame, ownership, names, everywhere, prefixes, telling)
 
     def key(self, key: TargetKey) -> TargetKey:
         """Return a target key as it may be printed; of an unknown one nothing but its known beginning."""
@@ -35,6 +40,18 @@ class Disclosure:
             return unknown_key(key, self.prefixes)
         maker, _ = found
         return printable_key(maker.pair, key, maker.entity.home.sensitive)
+
+    def hash_key(self, index: str | None, written: str) -> str:
+        """Return a hash key as it may be printed: of the target itself like `key`, of an index whole or not at all."""
+        if index is not None:
+            return short_digest(written) if index in self.telling else written
+        makers = sorted(self.ownership.makers, key=lambda maker: len(maker.pair.hash.prefix), reverse=True)
+        for maker in makers:
+            if maker.pair.hash.prefix and written.startswith(maker.pair.hash.prefix):
+                sensitive = maker.entity.home.sensitive & maker.pair.hash.attributes
+                rest = written.removeprefix(maker.pair.hash.prefix)
+                return maker.pair.hash.prefix + (short_digest(rest) if sensitive else rest)
+        return short_digest(written)
 
     def item(self, item: Item) -> Item:
         """Return a legacy or target item as it may be printed; the item given is not changed."""
@@ -58,6 +75,12 @@ class Disclosure:
         if not isinstance(fields, dict) or "src" not in fields:
             return shown
         return {**shown, STAMP: {"M": {**fields, "src": {"S": owner or short_digest(str(fields["src"]))}}}}
+
+
+def _telling_indexes(entity: Entity) -> frozenset[str]:
+    """Return the indexes whose hash key may show something sensitive of an entity's items."""
+    entries = [*entity.indexes, *(entry for each in entity.beside for entry in each.indexes)]
+    return frozenset(entry.index for entry in entries if _tells(entry.rules[0], entity.home.sensitive))
 
 
 def _sensitive_names(entity: Entity) -> frozenset[str]:

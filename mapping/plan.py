@@ -163,6 +163,10 @@ class Plan:
         """Return a target key as it may be printed: ``USER#0d3f / METADATA``."""
         return " / ".join(self.disclosure.key(key))
 
+    def masked_hash_key(self, index: str | None, written: str) -> str:
+        """Return a hash key of an index (None: of the target itself) as it may be printed."""
+        return self.disclosure.hash_key(index, written)
+
     def masked_item(self, item: Item) -> Item:
         """Return a legacy or target item as it may be printed: sensitive values masked at any depth."""
         return self.disclosure.item(item)

@@ -1,10 +1,12 @@
 """The command line, `tableturn`: every command with ``--json``, an example in its help, and documented exit codes.
 
 Exit codes: 0 done · 1 failed, the message says what to do · 2 wrong usage · 3 refused by a gate or guard, nothing
-changed · 4 fenced, another worker leads. Each command opens a `service.session`; the work is done by other modules.
+changed · 4 fenced, another worker leads · 5 done, with warnings. Each command opens a `service.session`; the work is
+done by other modules.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -66,15 +68,34 @@ def demo(
 
 
 @APP.command()
-def plan(plan: Plan = None, json: Json = False) -> None:
-    """Prove the plan: tables held against it, every legacy item read and translated both ways. Writes nothing.
+def plan(
+    plan: Plan = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="write the report there: JSON, beside it .html and .offenders.jsonl"),
+    ] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="read about so many items of each table, not all")] = None,
+    samples: Annotated[int, typer.Option(min=0, help="items of each table to show before and after")] = 1,
+    read_units: Annotated[int | None, typer.Option(min=1, help="read at most so many units a second")] = None,
+    write_units: Annotated[int, typer.Option(min=1, help="write units a second that the copy may take")] = 1_000,
+    prices: Annotated[Path | None, typer.Option(help="price table to reckon with (YAML)")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="changes nothing: a proof never writes a table")] = True,
+    json: Json = False,
+) -> None:
+    """Prove the plan: every legacy item read, translated both ways, measured; cost and time foretold. Writes no table.
 
-    Example: SECRETS_PREFIX=acme-staging tableturn plan
+    An interrupted proof with --report is taken up by the next one. Exit code 0 pass, 5 warn, 3 fail.
+
+    Example: SECRETS_PREFIX=acme-staging tableturn plan --report plan.json --read-units 500
     """
+    from proof.forecast import Pace
     from service.commands import prove_plan
+    from service.planning import PlanOptions
 
+    del dry_run
     settings = settings_of(plan=plan)
-    carry_out(lambda: prove_plan(settings, json=json))
+    options = PlanOptions(Pace(write_units, read_units), sample, samples, report, prices)
+    carry_out(lambda: prove_plan(settings, options, json=json))
 
 
 @APP.command()
@@ -85,6 +106,10 @@ def init(
         bool, typer.Option("--create-targets", help="create target tables that are missing")
     ] = False,
     enable_streams: Annotated[bool, typer.Option("--enable-streams", help="switch on streams that are off")] = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="proof that `tableturn plan --report` wrote; refused when it failed")
+    ] = None,
+    override: Annotated[str, typer.Option("--override", help="why a failed or stale proof is accepted")] = "",
     dry_run: Annotated[
         bool | None, typer.Option("--dry-run", envvar="DRY_RUN", help="only say what would be done")
     ] = None,
@@ -92,14 +117,14 @@ def init(
 ) -> None:
     """Create the ledger, the target tables and streams if asked; PLANNED → CAPTURE.
 
-    Example: tableturn init --create-targets --enable-streams
+    Example: tableturn init --report plan.json --create-targets --enable-streams
     """
     from service.commands import initialise_migration
+    from service.initialising import InitWishes
 
     settings = settings_of(plan=plan, ledger=ledger, dry_run=dry_run)
-    carry_out(
-        lambda: initialise_migration(settings, create_targets=create_targets, enable_streams=enable_streams, json=json)
-    )
+    wanted = InitWishes(create_targets, enable_streams, report, override)
+    carry_out(lambda: initialise_migration(settings, wanted, json=json))
 
 
 @APP.command()

@@ -19,15 +19,16 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from domain.errors import FatalError, RefusedError
+from domain.errors import RefusedError
 from ledger.findings import Quarantined
 from ledger.requests import Request, RequestKind
+from proof.runner import ProofPorts
 from reconcile.runner import ComparePorts, CompareSettings, Comparison
 from service import asking
 from service.console import ERR, OUT, Exit, as_json, gates_table
-from service.initialising import InitOptions, describe_all, initialise
-from service.preflight import examine
-from service.proving import Proof, prove
+from service.initialising import InitOptions, InitWishes, initialise
+from service.planning import PlanOptions, proven
+from service.planreport import page
 from service.session import Session, ledger_name, session
 from service.settings import Settings
 from service.status import status
@@ -36,28 +37,29 @@ _WATCH = 1.0
 """Seconds between looks of ``status --watch``."""
 
 
-async def prove_plan(settings: Settings, *, json: bool) -> Exit:
+async def prove_plan(settings: Settings, options: PlanOptions, *, json: bool) -> Exit:
     """``tableturn plan``."""
     async with session(settings) as opened:
-        found = examine(opened.plan, await describe_all(opened.database, opened.plan))
-        if any("there is no table" in problem for problem in found.problems):
-            raise FatalError("\n".join(["the plan does not fit the account:", *found.problems]))
         with _bars("translating", quiet=json) as bars:
             tasks = {name: bars.add_task(name, total=None) for name in opened.plan.sources}
-            proof = await prove(opened.database, opened.plan, told=lambda name, n: bars.advance(tasks[name], n))
-    document = _proof_document(proof, list(found.problems), streams_off=found.streams_off)
+            told = lambda name, count: bars.advance(tasks[name], count)  # noqa: E731 - it belongs to these bars
+            document = await proven(ProofPorts(opened.database, opened.plan, opened.clock, told), options)
     if json:
         as_json(document)
     else:
-        _print_proof(document)
-    return Exit.DONE if proof.holds and not found.problems else Exit.REFUSED
+        OUT.print(page(document))
+    return {"pass": Exit.DONE, "warn": Exit.WARNED, "fail": Exit.REFUSED}[document["verdict"]]
 
 
-async def initialise_migration(settings: Settings, *, create_targets: bool, enable_streams: bool, json: bool) -> Exit:
+async def initialise_migration(settings: Settings, wanted: InitWishes, *, json: bool) -> Exit:
     """``tableturn init``."""
     async with session(settings) as opened:
         options = InitOptions(
-            ledger_name(settings, opened.plan), create_targets, enable_streams, dry_run=settings.dry_run
+            ledger_name(settings, opened.plan),
+            wanted.create_targets,
+            wanted.enable_streams,
+            dry_run=settings.dry_run,
+            proven=wanted.proven(opened.plan, opened.clock),
         )
         steps = await initialise(opened.database, opened.plan, opened.clock, options, who="init")
     if json:
@@ -266,25 +268,3 @@ def _print_status(document: dict[str, Any]) -> None:
     for stream, lost in document["gaps"].items():
         OUT.print(f"✗ gap in {stream}: {lost}; `tableturn recapture {stream}`")
     OUT.print(gates_table(document["gates"]))
-
-
-def _proof_document(proof: Proof, problems: list[str], *, streams_off: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "problems": problems,
-        "streams_off": list(streams_off),
-        "items": dict(proof.items),
-        "target_items": proof.target_items,
-        "faults": dict(proof.faults),
-        "examples": proof.examples,
-        "samples": proof.samples,
-    }
-
-
-def _print_proof(document: dict[str, Any]) -> None:
-    for name, count in document["items"].items():
-        OUT.print(f"✓ {name}: {count} records")
-    OUT.print(f"  {document['target_items']} target items would be written")
-    for line in (*document["problems"], *document["examples"]):
-        OUT.print(f"✗ {line}")
-    for table in document["streams_off"]:
-        OUT.print(f"! the stream of {table} is off: `tableturn init --enable-streams` switches it on")

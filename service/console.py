@@ -25,6 +25,7 @@ class Exit(IntEnum):
     USAGE = 2
     REFUSED = 3
     FENCED = 4
+    WARNED = 5
 
 
 OUT = Console(soft_wrap=True, highlight=False)

@@ -4,34 +4,46 @@ Everything is checked before anything is changed. A run that was interrupted is 
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from cutover.marking import mark_key
 from domain.clock import Clock
 from domain.errors import FatalError, RefusedError
 from domain.phases import Phase, Side
 from domain.tables import ViewType
-from dynamo.ports import Database, Delete, Put, TableDescription
+from dynamo.ports import Database, Delete, Put
 from ledger.book import Ledger, ledger_table, operator_ledger
 from ledger.streams import StreamRow
 from mapping.plan import Plan
-from service.preflight import Preflight, examine
+from proof.tables import Preflight, describe_all, examine
+from service.planevidence import EVIDENCE, ProvenPlan, accept
 
 
 @dataclass(frozen=True, slots=True)
 class InitOptions:
-    """What the operator allows `init` to do beyond the ledger."""
+    """What the operator allows `init` to do beyond the ledger, and the proof that stands behind it."""
 
     ledger: str
     create_targets: bool = False
     enable_streams: bool = False
     dry_run: bool = False
+    proven: ProvenPlan | None = None
 
 
-async def describe_all(database: Database, plan: Plan) -> dict[str, TableDescription | None]:
-    """Describe every table that the plan names, by real name."""
-    names = [source.definition.name for source in plan.sources.values()]
-    names += [definition.name for definition in (plan.target, *plan.companions)]
-    return {name: await database.describe_table(name) for name in names}
+@dataclass(frozen=True, slots=True)
+class InitWishes:
+    """What the operator asks of `init` on the command line; ``override`` accepts a report that says fail."""
+
+    create_targets: bool = False
+    enable_streams: bool = False
+    report: Path | None = None
+    override: str = ""
+
+    def proven(self, plan: Plan, clock: Clock) -> ProvenPlan | None:
+        """Return the proof that was named, once it is accepted; see `planevidence.accept` for what it raises."""
+        if self.report is None:
+            return None
+        return accept(self.report, plan, now_ms=clock.wall_ms(), override=self.override)
 
 
 async def initialise(database: Database, plan: Plan, clock: Clock, options: InitOptions, *, who: str) -> list[str]:
@@ -54,6 +66,9 @@ async def initialise(database: Database, plan: Plan, clock: Clock, options: Init
         await database.enable_stream(table, ViewType.NEW_AND_OLD_IMAGES)
     if await ledger.rows.get("migration", "plan") is None:
         await ledger.migration.create(plan.name, plan.hash)
+    if options.proven is not None:
+        await ledger.evidence.put(EVIDENCE, options.proven.facts())
+        await ledger.history.add("proved", **options.proven.facts())
     await _capture(database, plan, ledger)
     return steps
 

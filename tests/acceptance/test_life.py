@@ -83,7 +83,7 @@ def test_no_color_is_obeyed_on_a_terminal(scene: Scene) -> None:
 def _planned_and_initialised(scene: Scene) -> None:
     before = scene.snapshot()
     proof = scene.program.good("plan", "--json").document
-    assert (proof["items"], proof["faults"], proof["problems"]) == (SAMPLED, {}, [])
+    assert (proof["items"], proof["verdict"], proof["problems"]) == (SAMPLED, "pass", [])
     assert len(proof["streams_off"]) == len(SAMPLED)
     assert scene.snapshot() == before
     told = scene.program.good("init", "--create-targets", "--enable-streams", "--json").document

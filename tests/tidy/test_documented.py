@@ -9,6 +9,7 @@ import typer
 
 from domain.outcomes import Reason
 from domain.phases import Phase
+from proof.faults import FAULTS
 from service.cli import APP
 from service.console import Exit
 from service.reference import settings_page
@@ -52,6 +53,13 @@ def test_a_phase_is_documented(phase: Phase) -> None:
 @pytest.mark.parametrize("reason", list(Reason))
 def test_a_reason_for_quarantine_is_documented(reason: Reason) -> None:
     assert f"\n| {reason} |" in page("phases.md")
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_that_a_proof_finds_is_documented_as_it_is(kind: str) -> None:
+    known = FAULTS[kind]
+    row = f"| {kind} | {known.grade.name.lower()} | {known.meaning} | {known.way_out} |"
+    assert row in (ROOT / "docs" / "operating" / "plan.md").read_text()
 
 
 def test_the_settings_page_is_what_the_settings_say() -> None:

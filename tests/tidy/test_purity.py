@@ -14,6 +14,13 @@ PURE = (
     "sync.fold",
     "backfill.segments",
     "reconcile.comparison",
+    "proof.faults",
+    "proof.examination",
+    "proof.census",
+    "proof.capacity",
+    "proof.hitters",
+    "proof.forecast",
+    "proof.report",
 )
 """Packages and modules that decide from values alone. Those still to be written join when they exist."""
 

@@ -1,32 +1,46 @@
-"""Holds the plan's tables against what stands in the account, before anything is changed. Pure.
+"""Holds the plan's tables against what stands in the account, before anything is changed.
 
-Serves the seed's "validate"; the full proof of a plan on real data is `service.proving`.
+Serves the seed's "validate", and `init` as well; what the data say is `proof.runner`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from domain.tables import TableDefinition, ViewType
-from dynamo.ports import TableDescription
+from dynamo.ports import TableDescription, Tables
 from mapping.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What was found: ``problems`` nothing here may change, and what `init` may be asked to do."""
+    """What was found: ``problems`` nothing here may change, and what `init` may be asked to do.
+
+    ``sizes``: bytes of each source as DescribeTable says, which may be six hours old.
+    """
 
     problems: tuple[str, ...]
+    sources_missing: tuple[str, ...]
     streams_off: tuple[str, ...]
     targets_missing: tuple[TableDefinition, ...]
+    sizes: Mapping[str, int]
+
+
+async def describe_all(database: Tables, plan: Plan) -> dict[str, TableDescription | None]:
+    """Describe every table that the plan names, by real name."""
+    names = [source.definition.name for source in plan.sources.values()]
+    names += [definition.name for definition in (plan.target, *plan.companions)]
+    return {name: await database.describe_table(name) for name in names}
 
 
 def examine(plan: Plan, found: Mapping[str, TableDescription | None]) -> Preflight:
     """Compare the plan with DescribeTable of every table it names (by real name; None: no such table)."""
     problems: list[str] = []
+    sources_missing: list[str] = []
     streams_off: list[str] = []
     for name, source in plan.sources.items():
         table = found[source.definition.name]
         if table is None:
+            sources_missing.append(name)
             problems.append(f"source {name}: there is no table {source.definition.name}; check prefix, region, account")
             continue
         problems += _key_problems(f"source {name}", source.definition, table)
@@ -47,7 +61,10 @@ def examine(plan: Plan, found: Mapping[str, TableDescription | None]) -> Preflig
         problems += _view_problems("target", target)
         if target.stream_arn is None:
             streams_off.append(target.name)
-    return Preflight(tuple(problems), tuple(streams_off), missing)
+    sizes = {
+        name: table.size_bytes for name, source in plan.sources.items() if (table := found[source.definition.name])
+    }
+    return Preflight(tuple(problems), tuple(sources_missing), tuple(streams_off), missing, sizes)
 
 
 def _key_problems(what: str, wanted: TableDefinition, table: TableDescription) -> list[str]:

@@ -1,0 +1,103 @@
+"""What all items together showed: counts, bytes, write units by table and index, faults, heaviest keys. Pure.
+
+Grows item by item in bounded memory, and can be written down and read again, so that a proof goes on after a kill.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain.tables import TableDefinition
+from proof.capacity import TABLE
+from proof.examination import Examined, Written
+from proof.faults import FAULTS, Fault
+from proof.hitters import Hitters
+
+COLLECTION_BYTES = 10 * 1024**3
+"""An item collection (all items of one hash key, local indexes included) may not outgrow this (AWS: Local indexes)."""
+
+_SHOWN = 5
+"""Heaviest keys of the table and of each index that a report names."""
+
+
+@dataclass(slots=True)
+class Census:
+    """Counts by source (``items``, ``bytes``), by entity (``written``, ``written_bytes``), by index (``units``, …)."""
+
+    items: Counter[str] = field(default_factory=Counter)
+    bytes: Counter[str] = field(default_factory=Counter)
+    written: Counter[str] = field(default_factory=Counter)
+    written_bytes: Counter[str] = field(default_factory=Counter)
+    entries: Counter[str] = field(default_factory=Counter)
+    entry_bytes: Counter[str] = field(default_factory=Counter)
+    units: Counter[str] = field(default_factory=Counter)
+    faults: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    partitions: dict[str, Hitters] = field(default_factory=dict)
+    collections: Hitters = field(default_factory=Hitters)
+
+    def add(self, target: TableDefinition, found: Examined) -> None:
+        """Take an item in."""
+        self.items[found.source] += 1
+        self.bytes[found.source] += found.size
+        self.note(found.source, found.faults)
+        local = {index.name for index in target.indexes if index.local}
+        for each in found.written:
+            self._write(each, local)
+
+    def note(self, source: str, faults: tuple[Fault, ...]) -> None:
+        """Count faults, by source, kind and detail."""
+        self.faults.update((source, fault.kind, fault.detail) for fault in faults)
+
+    def _write(self, item: Written, local: set[str]) -> None:
+        self.written[item.entity] += 1
+        self.written_bytes[item.entity] += item.size
+        for entry in item.entries:
+            self.entries[entry.index] += 1
+            self.entry_bytes[entry.index] += entry.size
+            self.units[entry.index] += entry.units
+            self.partitions.setdefault(entry.index, Hitters()).add(entry.hash_key, entry.units)
+        if local:
+            collected = sum(entry.size for entry in item.entries if entry.index in {TABLE, *local})
+            self.collections.add(item.entries[0].hash_key, collected)
+
+    def grown(self) -> list[tuple[str, str]]:
+        """Return kinds of fault that only all items together have, with the hash key: collections too large."""
+        found = []
+        for key, size in self.collections.heaviest(_SHOWN):
+            if size > COLLECTION_BYTES:
+                found.append(("collection-too-large", key))
+            elif size > COLLECTION_BYTES // 2:
+                found.append(("collection-large", key))
+        return found
+
+    def heaviest(self) -> dict[str, list[tuple[str, int]]]:
+        """Return the hash keys that take the most write units, by table or index."""
+        return {index: hitters.heaviest(_SHOWN) for index, hitters in sorted(self.partitions.items())}
+
+    def faults_by_kind(self) -> dict[str, Counter[str]]:
+        """Return counts by kind, then by source and detail; kinds in the order of the list of faults."""
+        found: dict[str, Counter[str]] = {}
+        for (source, kind, detail), count in sorted(self.faults.items()):
+            found.setdefault(kind, Counter())[f"{source} {detail}".strip()] += count
+        return {kind: found[kind] for kind in FAULTS if kind in found}
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it as plain data."""
+        counted = {name: dict(getattr(self, name)) for name in _COUNTERS}
+        faults = [[*where, count] for where, count in self.faults.items()]
+        partitions = {index: hitters.document() for index, hitters in self.partitions.items()}
+        return {**counted, "faults": faults, "partitions": partitions, "collections": self.collections.document()}
+
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> "Census":
+        """Invert `document`."""
+        census = cls()
+        for name in _COUNTERS:
+            setattr(census, name, Counter(document[name]))
+        census.faults = Counter({(source, kind, detail): count for source, kind, detail, count in document["faults"]})
+        census.partitions = {index: Hitters.read(each) for index, each in document["partitions"].items()}
+        census.collections = Hitters.read(document["collections"])
+        return census
+
+
+_COUNTERS = ("items", "bytes", "written", "written_bytes", "entries", "entry_bytes", "units")

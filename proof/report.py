@@ -1,0 +1,126 @@
+"""The report of a proof: one document for machines, from which every page is drawn. Pure.
+
+Everything in it may be shown: items and keys are masked by the plan. Its fingerprint goes into the ledger at `init`.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mapping.plan import Plan
+from proof.capacity import index_name
+from proof.census import Census
+from proof.faults import FAULTS, Grade
+from proof.forecast import Forecast
+from proof.prices import Prices
+from proof.tables import Preflight
+
+SCHEMA = 1
+VERDICTS = {Grade.NOTE: "pass", Grade.WARN: "warn", Grade.FAIL: "fail"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What was read, and when: ``sample`` items of each table (None: every one), until ``at_ms``."""
+
+    sample: int | None
+    at_ms: int
+    read_units: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A kind of fault as the report shows it: how often, where, and a few who have it (masked)."""
+
+    kind: str
+    count: int
+    where: dict[str, int]
+    examples: Sequence[str]
+
+    def document(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        known = FAULTS[self.kind]
+        return {
+            "kind": self.kind,
+            "grade": known.grade.name.lower(),
+            "count": self.count,
+            "where": self.where,
+            "meaning": known.meaning,
+            "way_out": known.way_out,
+            "examples": list(self.examples),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a proof has found."""
+
+    plan: Plan
+    scope: Scope
+    tables: Preflight
+    census: Census
+    findings: Sequence[Finding]
+    forecast: Forecast
+    prices: Prices
+    samples: Sequence[dict[str, Any]]
+
+    @property
+    def grade(self) -> Grade:
+        """Return the gravest of everything."""
+        grades = [FAULTS[finding.kind].grade for finding in self.findings]
+        grades += [Grade.FAIL] * bool(self.tables.problems) + [Grade.WARN] * bool(self.forecast.remarks())
+        return max(grades, default=Grade.NOTE)
+
+
+def report(evidence: Evidence) -> dict[str, Any]:
+    """Return the document."""
+    plan, census = evidence.plan, evidence.census
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "plan": plan.name,
+        "plan_hash": plan.hash,
+        "at_ms": evidence.scope.at_ms,
+        "scope": "every item" if evidence.scope.sample is None else f"{evidence.scope.sample} items a table",
+        "verdict": VERDICTS[evidence.grade],
+        "problems": list(evidence.tables.problems),
+        "streams_off": list(evidence.tables.streams_off),
+        "targets_missing": [definition.name for definition in evidence.tables.targets_missing],
+        "items": dict(census.items),
+        "bytes": dict(census.bytes),
+        "target_items": dict(census.written),
+        "target_bytes": dict(census.written_bytes),
+        "write_units": dict(census.units),
+        "faults": [finding.document() for finding in evidence.findings],
+        "heaviest_keys": _heaviest(plan, census),
+        "forecast": {**evidence.forecast.document(), "remarks": [what for _, what in evidence.forecast.remarks()]},
+        "prices": {"as_of": evidence.prices.as_of, "region": evidence.prices.region},
+        "read_units_spent": evidence.scope.read_units,
+        "samples": list(evidence.samples),
+    }
+    return {**document, "fingerprint": fingerprint(document)}
+
+
+def fingerprint(document: dict[str, Any]) -> str:
+    """Return the digest of a report without the fingerprint that it carries itself."""
+    content = {name: value for name, value in document.items() if name != "fingerprint"}
+    encoded = json.dumps(content, sort_keys=True, ensure_ascii=False).encode()
+    return hashlib.blake2b(encoded, digest_size=16).hexdigest()
+
+
+def _heaviest(plan: Plan, census: Census) -> list[dict[str, Any]]:
+    """Return the keys that take the most write units, with their share in per mille."""
+    found = []
+    for index, keys in census.heaviest().items():
+        total = census.partitions[index].total
+        found += [
+            {
+                "index": index,
+                "key": plan.masked_hash_key(index_name(index), key),
+                "units": units,
+                "per_mille": units * 1000 // total,
+            }
+            for key, units in keys
+        ]
+    return found

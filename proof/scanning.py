@@ -1,0 +1,61 @@
+"""Read every legacy table, segments side by side, within a budget; a page at a time goes to whoever looks at it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from domain.items import Item
+from dynamo.ports import Database, Page, ScanRequest
+from proof.budget import ReadBudget
+from proof.workbook import Cursor
+
+SEGMENT_BYTES = 64 * 1024 * 1024
+"""A segment for so many bytes of a table: small enough that one that is lost costs little."""
+
+_MOST_SEGMENTS = 64
+_AT_ONCE = 4
+"""Segments read side by side: pages in flight bound the memory."""
+
+Taken = Callable[[Cursor, list[Item]], None]
+"""What happens to a page: its items, and the cursor behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scanning:
+    """How to read. ``sample`` bounds the items read per table; None reads all."""
+
+    database: Database
+    budget: ReadBudget
+    sample: int | None = None
+
+    def segments(self, size_bytes: int) -> int:
+        """Return how many segments a table of that size is read in."""
+        return min(_MOST_SEGMENTS, _AT_ONCE + size_bytes // SEGMENT_BYTES)
+
+    async def read(self, table: str, cursors: list[Cursor], taken: Taken) -> None:
+        """Read what the cursors have left of a table."""
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(cursor: Cursor) -> None:
+            async with limit:
+                await self._segment(table, cursor, taken)
+
+        async with asyncio.TaskGroup() as group:
+            for cursor in cursors:
+                if not cursor.done:
+                    group.create_task(one(cursor))
+
+    async def _segment(self, table: str, cursor: Cursor, taken: Taken) -> None:
+        left = None if self.sample is None else -(-self.sample // cursor.segments)
+        while not cursor.done:
+            page = await self._page(table, cursor, left)
+            if left is not None:
+                left -= len(page.items)
+            start = page.last_key if left is None or left > 0 else None
+            cursor = replace(cursor, start=start, done=start is None)
+            taken(cursor, list(page.items))
+            await self.budget.spend(page.units)
+
+    async def _page(self, table: str, cursor: Cursor, limit: int | None) -> Page:
+        request = ScanRequest(table, cursor.segment, cursor.segments, start=cursor.start, limit=limit, consistent=False)
+        return await self.database.scan_page(request)

@@ -1,0 +1,80 @@
+"""``tableturn init --report``: a proof of this very plan, whole, fresh, unaltered, becomes evidence in the ledger."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from domain.errors import FatalError, RefusedError
+from mapping.plan import Plan
+from proof.report import SCHEMA, fingerprint
+
+MOST_AGE_MS = 24 * 3600 * 1000
+"""A proof older than this says little about tables that are being written."""
+
+EVIDENCE = "plan"
+_HINT = "name a file that `tableturn plan --report` wrote"
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenPlan:
+    """A report that was accepted: what the ledger keeps of it; ``override`` is why faults in it were accepted."""
+
+    fingerprint: str
+    verdict: str
+    proved_ms: int
+    override: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the ledger keeps."""
+        return {
+            "fingerprint": self.fingerprint,
+            "verdict": self.verdict,
+            "proved_ms": self.proved_ms,
+            "override": self.override,
+        }
+
+
+def accept(path: Path, plan: Plan, *, now_ms: int, override: str = "") -> ProvenPlan:
+    """Read a report and hold it against the plan.
+
+    Raises FatalError for a file that is no report, RefusedError for one that failed, is of another plan, too old, of a
+    sample or altered; ``override``, a reason, accepts a failed, stale or sampled one, never one of another plan.
+    """
+    document = _read(path)
+    if document["fingerprint"] != fingerprint(document):
+        raise RefusedError(f"{path} was altered after it was written", hint="run `tableturn plan --report` again")
+    if document["plan_hash"] != plan.hash:
+        what = f"{path} is of another plan, or of this one before it was changed"
+        raise RefusedError(what, hint="run `tableturn plan --report` again, with the same variables")
+    wrong = _weaknesses(document, now_ms)
+    if wrong and not override:
+        raise RefusedError(f"{path}: {'; '.join(wrong)}", hint="mend that and prove it again, or --override REASON")
+    return ProvenPlan(document["fingerprint"], document["verdict"], document["at_ms"], override if wrong else "")
+
+
+def _weaknesses(document: dict[str, Any], now_ms: int) -> list[str]:
+    age_h = (now_ms - document["at_ms"]) // 3_600_000
+    found = ["its verdict is fail"] if document["verdict"] == "fail" else []
+    if document["scope"] != "every item":
+        found.append(f"only {document['scope']} were read")
+    if document["at_ms"] > now_ms:
+        found.append("it is dated in the future")
+    elif now_ms - document["at_ms"] > MOST_AGE_MS:
+        found.append(f"it is {age_h} hours old, {MOST_AGE_MS // 3_600_000} are allowed")
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise FatalError(
+            f"{path} cannot be read as a report: {error}", hint="name what `plan --report` wrote"
+        ) from error
+    wanted = {"schema": int, "fingerprint": str, "plan_hash": str, "verdict": str, "at_ms": int, "scope": str}
+    if not isinstance(document, dict) or any(not isinstance(document.get(name), kind) for name, kind in wanted.items()):
+        raise FatalError(f"{path} is no report of a proof", hint=_HINT)
+    if document["schema"] != SCHEMA:
+        raise FatalError(f"{path} was written by another version of tableturn", hint="prove the plan again")
+    return document

@@ -1,0 +1,106 @@
+"""The page of a plan's proof, for the terminal and as HTML, and the files that ``tableturn plan --report`` leaves."""
+
+import json
+from collections.abc import Iterable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from domain.errors import FatalError
+
+_SIGNS = {"fail": ("✗", "red"), "warn": ("!", "yellow"), "note": ("·", "dim"), "pass": ("✓", "green")}
+_PAGE_COLUMNS = 150
+
+
+def page(document: dict[str, Any], *, notes: bool = False) -> RenderableType:
+    """Return the report as a page; ``notes`` shows what is no fault as well."""
+    parts: list[RenderableType] = [_head(document), _counts(document)]
+    parts += [_line("fail", problem) for problem in document["problems"]]
+    parts += [
+        _line("note", f"the stream of {table} is off: `tableturn init --enable-streams` switches it on")
+        for table in document["streams_off"]
+    ]
+    parts += [
+        _line("note", f"there is no table {table} yet: `tableturn init --create-targets` makes it")
+        for table in document["targets_missing"]
+    ]
+    for fault in document["faults"]:
+        if notes or fault["grade"] != "note":
+            parts += _fault(fault)
+    parts += [_forecast(document)]
+    parts += [_line("warn", remark) for remark in document["forecast"]["remarks"]]
+    parts += [_sample(sample) for sample in document["samples"]]
+    return Group(*parts)
+
+
+def write_files(document: dict[str, Any], offenders: Iterable[dict[str, str]], path: Path) -> None:
+    """Write the report, the same as a page, and who offended, side by side. Raises FatalError naming the file."""
+    console = Console(record=True, width=_PAGE_COLUMNS, file=StringIO())
+    console.print(page(document, notes=True))
+    lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in offenders)
+    try:
+        path.with_suffix(".offenders.jsonl").write_text("".join(lines))
+        path.with_suffix(".html").write_text(console.export_html())
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        partial.replace(path)
+    except OSError as error:
+        message = f"the report cannot be written: {error}"
+        raise FatalError(message, hint="name another --report, or make room") from error
+
+
+def _head(document: dict[str, Any]) -> Text:
+    sign, colour = _SIGNS[document["verdict"]]
+    return Text(f"{sign} {document['verdict']}: plan {document['plan']}, {document['scope']} read", style=colour)
+
+
+def _line(grade: str, said: str) -> Text:
+    sign, colour = _SIGNS[grade]
+    return Text.assemble((sign, colour), f" {said}")
+
+
+def _counts(document: dict[str, Any]) -> Table:
+    table = Table("from", "items", "bytes", box=None)
+    for name, count in document["items"].items():
+        table.add_row(name, f"{count:,}", f"{document['bytes'][name]:,}")
+    table.add_row()
+    for name, count in document["target_items"].items():
+        table.add_row(f"→ {name}", f"{count:,}", f"{document['target_bytes'][name]:,}")
+    return table
+
+
+def _fault(fault: dict[str, Any]) -> list[Text]:
+    where = ", ".join(f"{name}: {count:,}" for name, count in fault["where"].items())
+    lines = [_line(fault["grade"], f"{fault['kind']}: {fault['count']:,} × {fault['meaning']}  ({where})")]
+    if fault["examples"]:
+        lines.append(Text(f"    e.g. {', '.join(fault['examples'])}", style="dim"))
+    return [*lines, Text(f"    → {fault['way_out']}", style="dim")]
+
+
+def _forecast(document: dict[str, Any]) -> Table:
+    expected, prices = document["forecast"], document["prices"]
+    table = Table("forecast", "", "", box=None)
+    pace, seconds, dollars = expected["pace"], expected["seconds"], expected["dollars"]
+    table.add_row("read", f"{expected['read_units']:,} units", f"{dollars['copy_reads']} $")
+    table.add_row("write", f"{expected['write_units']:,} units", f"{dollars['copy_writes']} $")
+    table.add_row("stored", f"{expected['stored_bytes']:,} bytes", f"{dollars['storage_a_month']} $ a month")
+    table.add_row("copy takes", f"{seconds['copy']:,} s", f"at {pace['write_units']:,} write units a second")
+    table.add_row("", "", f"prices of {prices['region']}, {prices['as_of']}")
+    for heaviest in document["heaviest_keys"][:1]:
+        table.add_row("heaviest key", f"{heaviest['index']} {heaviest['key']}", f"{heaviest['per_mille'] / 10} % of it")
+    return table
+
+
+def _sample(sample: dict[str, Any]) -> Table:
+    table = Table(f"before: {sample['source']}", "after", show_lines=True)
+    after = "\n\n".join(_shown(item) for item in sample["after"])
+    table.add_row(Text(_shown(sample["before"])), Text(after))
+    return table
+
+
+def _shown(item: dict[str, Any]) -> str:
+    return "\n".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in item.items())

@@ -1,0 +1,174 @@
+"""One planted fault of every kind that an item can have: each is found and named, and the clean ones show none."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from domain.items import MARK_PREFIX, AttributeValue, Item, number, text
+from mapping.plan import Plan, load_plan
+from proof.examination import Examiner
+from proof.faults import FAULTS, Fault, Grade
+from tests.examples import ADA, audit, changed, contractor, without
+from tests.world import plan_named
+
+NOW_S = 1_795_440_000
+SAMPLE = Path(__file__).resolve().parents[3] / "service/demo/sample"
+TYLER = plan_named("tyler-setup", "acme")
+
+
+def faults(plan: Plan, source: str, image: Item) -> set[Fault]:
+    return set(Examiner(plan, now_s=NOW_S).examine(plan.sources[source], image).faults)
+
+
+def nested(levels: int) -> AttributeValue:
+    """Return a list in a list in a list …"""
+    return {"L": [nested(levels - 1)] if levels else []}
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A fault, and the item that has it."""
+
+    source: str
+    item: Item
+    fault: Fault
+
+
+KIM = contractor("kim", ttl=NOW_S + 86_400)
+PLANTED = {
+    "a key too long": Planted("users", changed(ADA, id=text("x" * 2045)), Fault("key-unusable")),
+    "no room on the target": Planted("users", changed(ADA, lastLoginIP=text("x" * 409_300)), Fault("too-large")),
+    "no room in `_legacy`": Planted("users", changed(ADA, PK=nested(31)), Fault("untranslatable")),
+    "nearly no room": Planted("users", changed(ADA, lastLoginIP=text("x" * 380_000)), Fault("nearly-too-large")),
+    "NULL in an index": Planted(
+        "audit", changed(audit("a"), userId={"NULL": True}), Fault("index-key-null", "AUDIT GSI3 userId")
+    ),
+    "nothing in an index": Planted("audit", audit("a", user=None), Fault("index-key-absent", "AUDIT GSI3 userId")),
+    "empty text in an index": Planted(
+        "audit", changed(audit("a"), action=text("")), Fault("index-key-empty", "AUDIT GSI2 action")
+    ),
+    "text for a time": Planted(
+        "users", changed(ADA, createdAt=text("yesterday")), Fault("index-key-type", "USER GSI1")
+    ),
+    "too long for an index": Planted(
+        "audit", changed(audit("a"), action=text("x" * 2100)), Fault("index-key-long", "AUDIT GSI2")
+    ),
+    "a name the plan does not know": Planted(
+        "users", changed(ADA, shoeSize=number(42)), Fault("unknown-attribute", "shoeSize")
+    ),
+    "more figures than a double has": Planted(
+        "audit", changed(audit("a"), count={"N": "12345678901234567890"}), Fault("imprecise-number", "count")
+    ),
+    "the same in a set": Planted(
+        "audit",
+        changed(audit("a"), count={"NS": ["0.1234567890123456"]}),
+        Fault("imprecise-number", "count"),
+    ),
+    "the same deep inside": Planted(
+        "audit",
+        changed(audit("a"), details={"M": {"x": {"L": [{"N": "9007199254740993"}]}}}),
+        Fault("imprecise-number", "details"),
+    ),
+    "a web token in a key": Planted(
+        "audit", changed(audit("a"), userId=text("eyJhbGciOi.eyJzdWIi.c2ln")), Fault("secret-in-key", "userId")
+    ),
+    "an access key in a key": Planted("config", {"key": text("AKIAABCDEFGHIJKLMNOP")}, Fault("secret-in-key", "key")),
+    "an address in a key": Planted(
+        "audit", changed(audit("a"), userId=text("ada@example.com")), Fault("secret-in-key", "userId")
+    ),
+    "milliseconds to live": Planted(
+        "contractors", changed(KIM, ttl=number(NOW_S * 1000)), Fault("ttl-in-milliseconds", "ttl")
+    ),
+    "text to live": Planted("contractors", changed(KIM, ttl=text("soon")), Fault("ttl-not-a-number", "ttl")),
+    "over already": Planted("contractors", changed(KIM, ttl=number(NOW_S)), Fault("expired", "ttl")),
+    "a name that is ours": Planted("users", changed(ADA, GSI1PK=text("mine")), Fault("displaced", "GSI1PK")),
+    "a key that is ours": Planted("config", {"key": text(f"{MARK_PREFIX}1")}, Fault("reserved-key")),
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
+def test_a_planted_fault_is_found_and_named(planted: Planted) -> None:
+    assert planted.fault in faults(TYLER, planted.source, planted.item)
+
+
+def sample() -> Iterator[tuple[str, Item]]:
+    for source in TYLER.sources:
+        for line in (SAMPLE / f"{source}.jsonl").read_text().splitlines():
+            read = json.loads(line)
+            yield source, read.get("Item", read)
+
+
+def test_what_the_application_really_wrote_has_no_fault() -> None:
+    found = {fault for source, item in sample() for fault in faults(TYLER, source, item)}
+    assert {fault.kind for fault in found if FAULTS[fault.kind].grade is not Grade.NOTE} == set()
+
+
+@pytest.mark.parametrize(
+    "figures", ["0", "-1", "9007199254740992", "12.5", "0.1", "123456789012345", "1E+30", "1234567890123450000"]
+)
+def test_numbers_that_a_double_keeps_are_no_fault(figures: str) -> None:
+    found = faults(TYLER, "audit", changed(audit("a"), count={"N": figures}))
+    assert not any(fault.kind == "imprecise-number" for fault in found)
+
+
+@pytest.mark.parametrize(("figures", "milliseconds"), [("1.7954E+12", True), ("1795400000.5", False), ("2E+9", False)])
+def test_time_to_live_is_read_as_dynamodb_writes_numbers(figures: str, *, milliseconds: bool) -> None:
+    found = faults(TYLER, "contractors", changed(KIM, ttl={"N": figures}))
+    assert (Fault("ttl-in-milliseconds", "ttl") in found) is milliseconds
+
+
+IMPURE = """
+from itertools import count
+_calls = count()
+
+def ticking(image):
+    return {"N": str(next(_calls))}
+
+def failing(image):
+    if next(_calls) % 2:
+        raise ValueError("not again")
+    return {"N": "1"}
+"""
+ONE_TABLE = """
+plan: impure
+sources:
+  things: {table: things, key: {id: S}, attributes: [id]}
+target: {table: target, key: {PK: S, SK: S}, type_attribute: kind}
+entities:
+  THING:
+    source: things
+    carry: all
+    key: ["THING#{id}", METADATA]
+    derived: {tick: {python: "impure:FUNCTION"}}
+"""
+
+
+@pytest.mark.parametrize(("function", "kind"), [("ticking", "not-invertible"), ("failing", "irreversible")])
+def test_a_rule_that_depends_on_more_than_the_item_is_found(tmp_path: Path, function: str, kind: str) -> None:
+    (tmp_path / "impure.py").write_text(IMPURE)
+    (tmp_path / "plan.yaml").write_text(ONE_TABLE.replace("FUNCTION", function))
+    plan = load_plan(tmp_path / "plan.yaml", variables={})
+    assert Fault(kind) in faults(plan, "things", {"id": text("a")})
+
+
+def test_what_would_be_written_is_measured_with_its_stamp() -> None:
+    found = Examiner(TYLER, now_s=NOW_S).examine(TYLER.sources["audit"], audit("a"))
+    entity, beside = found.written
+    assert [entry.index for entry in entity.entries] == ["table", "GSI1", "GSI2", "GSI3", "GSI4", "LSI1-Versions"]
+    assert [entry.index for entry in beside.entries] == ["table"]
+    assert sum(entry.units for each in found.written for entry in each.entries) == 7
+    assert entity.entries[4].size < entity.size, "GSI4 projects some attributes only"
+
+
+def test_an_item_with_no_fault_has_none_without_its_rare_attributes() -> None:
+    assert faults(TYLER, "users", without(ADA, "lastLogin")) == set()
+
+
+def test_every_kind_has_a_name_for_what_to_do() -> None:
+    of_all_items = {"collision", "collection-too-large", "collection-large", "hot-partition"}
+    planted = {each.fault.kind for each in PLANTED.values()} | {"not-invertible", "irreversible"}
+    assert planted | of_all_items == FAULTS.keys()
+    assert all(kind.meaning and kind.way_out for kind in FAULTS.values())
