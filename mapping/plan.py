@@ -23,6 +23,7 @@ from mapping.functions import PlanFunction
 from mapping.masking import printable, short_digest
 from mapping.ownership import Ownership
 from mapping.passage import primary_item, source_item
+from mapping.patterns import AccessPattern, compile_queries
 from mapping.plancheck import check
 from mapping.planfile import PlanFile, TableFile, read_plan_file
 from mapping.problems import PlanError, Problem
@@ -72,6 +73,7 @@ class Plan:
     entities: Mapping[str, Entity]
     ownership: Ownership
     disclosure: Disclosure
+    queries: Mapping[str, AccessPattern]
 
     def translate(self, source: str, image: Item) -> Translation:
         """Return the target items of a legacy item, keys included (protocol §1); raises DataError when it has none."""
@@ -198,6 +200,10 @@ def load_plan(path: Path, *, variables: Mapping[str, str]) -> Plan:
         and (entity := compiler.entity(name, each, compiler.home(each.source, file.sources[each.source])))
     ]
     problems += [*compiler.problems, *check(file, entities)]
+    tables = {name: definition(each, names[f"sources.{name}"]) for name, each in file.sources.items()}
+    target = definition(file.target, names["target"])
+    queries, found = compile_queries(file, tables, target)
+    problems += found
     if problems:
         raise PlanError(str(path), problems)
     by_source = {entity.home.source: entity for entity in entities}
@@ -205,16 +211,14 @@ def load_plan(path: Path, *, variables: Mapping[str, str]) -> Plan:
     return Plan(
         name=file.plan,
         hash=_digest(file, names, compiler.functions),
-        sources={
-            name: SourceTable(name, definition(each, names[f"sources.{name}"]), by_source[name].name)
-            for name, each in file.sources.items()
-        },
-        target=definition(file.target, names["target"]),
+        sources={name: SourceTable(name, table, by_source[name].name) for name, table in tables.items()},
+        target=target,
         companions=tuple(definition(each, names[f"companions.{name}"]) for name, each in file.companions.items()),
         frame=frame,
         entities=by_source,
         ownership=ownership,
         disclosure=Disclosure.of(frame, by_source, ownership),
+        queries=queries,
     )
 
 

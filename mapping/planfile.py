@@ -115,6 +115,31 @@ class EntityFile(_Strict):
     beside: dict[str, BesideFile] = {}
 
 
+class LegacyQueryFile(_Strict):
+    """How the legacy application asks: an index or the table by its hash key; without ``key`` all is read."""
+
+    index: str | None = None
+    key: Name | None = None
+
+
+class TargetQueryFile(_Strict):
+    """How the new application asks: an index or the table; hash key, and how the sort key begins."""
+
+    index: str | None = None
+    key: Annotated[list[str], BeforeValidator(_listed), Field(min_length=1, max_length=2)]
+
+
+class QueryFile(_Strict):
+    """An access pattern: the same question to both sides."""
+
+    source: str
+    legacy: LegacyQueryFile = LegacyQueryFile()
+    target: TargetQueryFile
+    where: Annotated[list[str], BeforeValidator(_listed)] = []
+    order: Name | None = None
+    descending: bool = False
+
+
 class PlanFile(_Strict):
     """The whole file."""
 
@@ -123,6 +148,7 @@ class PlanFile(_Strict):
     target: TargetFile
     companions: dict[str, TableFile] = {}
     entities: dict[str, EntityFile] = Field(min_length=1)
+    queries: dict[str, QueryFile] = {}
 
 
 def read_plan_file(path: Path) -> PlanFile:

@@ -167,15 +167,19 @@ def reconcile(
     plan: Plan = None,
     ledger: Ledger = None,
     repair: Annotated[bool, typer.Option("--repair", help="let the worker mend the target from the source")] = False,
+    queries: Annotated[bool, typer.Option("--queries", help="ask both sides the plan's queries instead")] = False,
+    samples: Annotated[int, typer.Option(min=1, help="items that each query is asked for")] = 5,
     json: Json = False,
 ) -> None:
     """Compare both sides in full, through the mapping, now. Exit code 3 when they do not agree.
 
     Example: tableturn reconcile --json
     """
-    from service.commands import compare_now
+    from service.commands import compare_now, compare_queries
 
     settings = settings_of(plan=plan, ledger=ledger)
+    if queries:
+        carry_out(lambda: compare_queries(settings, samples=samples, json=json))
     carry_out(lambda: compare_now(settings, repair=repair, json=json))
 
 

@@ -23,6 +23,8 @@ from domain.errors import RefusedError
 from ledger.findings import Quarantined
 from ledger.requests import Request, RequestKind
 from proof.runner import ProofPorts
+from reconcile.queries import Questioner
+from reconcile.rechecks import Patience
 from reconcile.runner import ComparePorts, CompareSettings, Comparison
 from service import asking
 from service.console import ERR, OUT, Exit, as_json, gates_table
@@ -117,6 +119,24 @@ async def compare_now(settings: Settings, *, repair: bool, json: bool) -> Exit:
         for example in finding["examples"]:
             OUT.print(f"  {example['kind']}: {example['item']} {', '.join(example['attributes'])}")
     return Exit.REFUSED if finding["mismatches"] else Exit.DONE
+
+
+async def compare_queries(settings: Settings, *, samples: int, json: bool) -> Exit:
+    """``tableturn reconcile --queries``: read-only, in this process."""
+    async with session(settings) as opened:
+        await opened.check_ledger()
+        questioner = Questioner(opened.database, opened.plan, Patience(), samples=samples)
+        outcomes = {name: found.document(opened.plan) for name, found in (await questioner.ask_all()).items()}
+    differing = [name for name, found in outcomes.items() if found["differences"]]
+    if json:
+        as_json(outcomes)
+    else:
+        for name, found in outcomes.items():
+            sign = "✗" if found["differences"] else "✓"
+            OUT.print(f"{sign} {name}: {found['cases']} cases, {found['answers']} items")
+            for different in found["differences"]:
+                OUT.print(f"    {different}")
+    return Exit.REFUSED if differing else Exit.DONE
 
 
 async def show_gates(settings: Settings, kind: RequestKind, *, json: bool) -> Exit:

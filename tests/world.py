@@ -123,7 +123,10 @@ class Venue:
 def plan_named(name: str, prefix: str, only: tuple[str, ...] = ()) -> Plan:
     """Load one of the plans that ship with the product, or the part of it that concerns some of its sources."""
     plan = load_plan(PLANS / f"{name}.yaml", variables={"SECRETS_PREFIX": prefix, "DESK": prefix})
-    return replace(plan, sources={each: plan.sources[each] for each in only}, companions=()) if only else plan
+    if not only:
+        return plan
+    queries = {each: query for each, query in plan.queries.items() if query.source in only}
+    return replace(plan, sources={each: plan.sources[each] for each in only}, companions=(), queries=queries)
 
 
 @dataclass(slots=True)

@@ -45,6 +45,9 @@ def test_a_whole_migration_by_command_line(scene: Scene) -> None:
     compared = program.good("reconcile", "--json").document
     assert compared.keys() >= COMPARED
     assert (compared["mismatches"], compared["examples"]) == (0, [])
+    asked = program.good("reconcile", "--queries", "--json").document
+    assert len(asked) == 12
+    assert all(found["answers"] and not found["differences"] for found in asked.values()), asked
     _ended_by_sigterm(scene)
     worker = program.work().leading()
     began, leads = (worker.logged(name)["at"] for name in ("listening", "leading"))

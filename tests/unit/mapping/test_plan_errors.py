@@ -36,6 +36,54 @@ class Broken(NamedTuple):
 
 
 BROKEN = {
+    "a query of a source that does not exist": Broken(
+        TYLER,
+        "user-by-id:\n    source: users",
+        "user-by-id:\n    source: people",
+        "queries.user-by-id.source",
+        "'people'",
+        "users",
+    ),
+    "a query of an index that the legacy table does not have": Broken(
+        TYLER,
+        "legacy: {index: email-index, key: email}",
+        "legacy: {index: mail-index, key: email}",
+        "queries.user-by-email.legacy.index",
+        "'mail-index'",
+        "email-index",
+    ),
+    "a query of an index that the target does not have": Broken(
+        TYLER,
+        'target: {index: GSI2, key: ["{email}", USER]}',
+        'target: {index: GSI9, key: ["{email}", USER]}',
+        "queries.user-by-email.target.index",
+        "'GSI9'",
+        "GSI1",
+    ),
+    "a query by an attribute that is no hash key": Broken(
+        TYLER,
+        "legacy: {index: userId-index, key: userId}",
+        "legacy: {index: userId-index, key: expiresAt}",
+        "queries.tokens-of-a-user.legacy.key",
+        "expiresAt",
+        "userId",
+    ),
+    "a query of an index without its key": Broken(
+        TYLER,
+        "legacy: {index: userId-index, key: userId}",
+        "legacy: {index: userId-index}",
+        "queries.tokens-of-a-user.legacy.key",
+        "hash key",
+        "userId",
+    ),
+    "a query with a converter that does not exist": Broken(
+        TYLER,
+        'target: {index: GSI4, key: "{timestamp|month}"}',
+        'target: {index: GSI4, key: "{timestamp|moon}"}',
+        "queries.audit-by-time",
+        "moon",
+        "use one of",
+    ),
     "an attribute type that DynamoDB's keys do not have": Broken(
         TYLER, "key: {id: S}", "key: {id: STRING}", "sources.users.key.id", "'STRING'", "one of the values named"
     ),
