@@ -174,6 +174,9 @@ def _description(table: Document, lifetime: Document) -> TableDescription:
         status=table["TableStatus"],
         item_count=table.get("ItemCount", 0),
         size_bytes=table.get("TableSizeBytes", 0),
+        deletion_protection=table.get("DeletionProtectionEnabled", False),
+        replicas=tuple(each["RegionName"] for each in table.get("Replicas", ())),
+        encryption_key=table.get("SSEDescription", {}).get("KMSMasterKeyArn"),
     )
 
 

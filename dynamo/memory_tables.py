@@ -54,6 +54,7 @@ class MemoryTables:
             status="ACTIVE",
             item_count=len(table),
             size_bytes=table.size_bytes,
+            deletion_protection=table.definition.deletion_protection,
         )
 
     def _create(self, definition: TableDefinition) -> None:

@@ -18,7 +18,10 @@ from dynamo.conditions import Condition
 
 @dataclass(frozen=True, slots=True)
 class TableDescription:
-    """What DescribeTable and DescribeTimeToLive say. ``stream_arn`` is None unless the stream is enabled."""
+    """What DescribeTable and DescribeTimeToLive say. ``stream_arn`` is None unless the stream is enabled.
+
+    ``replicas`` are Regions of a Global Table; ``encryption_key`` the ARN of a key that is not DynamoDB's own.
+    """
 
     name: str
     key: tuple[KeyAttribute, ...]
@@ -29,6 +32,9 @@ class TableDescription:
     status: str
     item_count: int
     size_bytes: int
+    deletion_protection: bool = False
+    replicas: tuple[str, ...] = ()
+    encryption_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

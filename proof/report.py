@@ -70,7 +70,8 @@ class Evidence:
     def grade(self) -> Grade:
         """Return the gravest of everything."""
         grades = [FAULTS[finding.kind].grade for finding in self.findings]
-        grades += [Grade.FAIL] * bool(self.tables.problems) + [Grade.WARN] * bool(self.forecast.remarks())
+        grades += [Grade.FAIL] * bool(self.tables.problems)
+        grades += [Grade.WARN] * bool(self.tables.warnings or self.forecast.remarks())
         return max(grades, default=Grade.NOTE)
 
 
@@ -85,6 +86,7 @@ def report(evidence: Evidence) -> dict[str, Any]:
         "scope": "every item" if evidence.scope.sample is None else f"{evidence.scope.sample} items a table",
         "verdict": VERDICTS[evidence.grade],
         "problems": list(evidence.tables.problems),
+        "warnings": list(evidence.tables.warnings),
         "streams_off": list(evidence.tables.streams_off),
         "targets_missing": [definition.name for definition in evidence.tables.targets_missing],
         "items": dict(census.items),

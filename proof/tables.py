@@ -15,7 +15,8 @@ from mapping.plan import Plan
 class Preflight:
     """What was found: ``problems`` nothing here may change, and what `init` may be asked to do.
 
-    ``sizes``: bytes of each source as DescribeTable says, which may be six hours old.
+    ``warnings`` are what an operator should know and may accept. ``sizes``: bytes of each source as DescribeTable says,
+    which may be six hours old.
     """
 
     problems: tuple[str, ...]
@@ -23,6 +24,7 @@ class Preflight:
     streams_off: tuple[str, ...]
     targets_missing: tuple[TableDefinition, ...]
     sizes: Mapping[str, int]
+    warnings: tuple[str, ...]
 
 
 async def describe_all(database: Tables, plan: Plan) -> dict[str, TableDescription | None]:
@@ -36,6 +38,7 @@ def examine(plan: Plan, found: Mapping[str, TableDescription | None]) -> Preflig
     """Compare the plan with DescribeTable of every table it names (by real name; None: no such table)."""
     problems: list[str] = []
     sources_missing: list[str] = []
+    warnings: list[str] = []
     streams_off: list[str] = []
     for name, source in plan.sources.items():
         table = found[source.definition.name]
@@ -48,13 +51,15 @@ def examine(plan: Plan, found: Mapping[str, TableDescription | None]) -> Preflig
             problems.append(f"source {name}: no string in the key of {table.name}, so it cannot show marks")
         if table.stream_arn is None:
             streams_off.append(table.name)
-        problems += _view_problems(f"source {name}", table)
+        problems += [*_view_problems(f"source {name}", table), *_unsupported(f"source {name}", table)]
+        warnings += _source_warnings(f"source {name}", source.definition, table)
     wanted = (plan.target, *plan.companions)
     missing = tuple(definition for definition in wanted if found[definition.name] is None)
     for definition in wanted:
         table = found[definition.name]
         if table is not None:
-            problems += _key_problems("target", definition, table)
+            problems += [*_key_problems("target", definition, table), *_unsupported("target", table)]
+            warnings += _target_warnings(definition, table)
     target = found[plan.target.name]
     if target is not None:
         problems += _index_problems(plan.target, target)
@@ -64,7 +69,7 @@ def examine(plan: Plan, found: Mapping[str, TableDescription | None]) -> Preflig
     sizes = {
         name: table.size_bytes for name, source in plan.sources.items() if (table := found[source.definition.name])
     }
-    return Preflight(tuple(problems), tuple(sources_missing), tuple(streams_off), missing, sizes)
+    return Preflight(tuple(problems), tuple(sources_missing), tuple(streams_off), missing, sizes, tuple(warnings))
 
 
 def _key_problems(what: str, wanted: TableDefinition, table: TableDescription) -> list[str]:
@@ -91,4 +96,58 @@ def _index_problems(wanted: TableDefinition, table: TableDescription) -> list[st
         f"target: {table.name} lacks index {index.name} with the key the plan gives it; create it first"
         for index in wanted.indexes
         if standing.get(index.name) != index.key
+    ]
+
+
+def _unsupported(what: str, table: TableDescription) -> list[str]:
+    found = []
+    if table.replicas:
+        regions = ", ".join(table.replicas)
+        found.append(f"{what}: {table.name} is a Global Table (replicas in {regions}), which is not supported")
+    if table.status != "ACTIVE":
+        found.append(f"{what}: {table.name} is {table.status}; wait until it is ACTIVE")
+    return found
+
+
+def _source_warnings(what: str, wanted: TableDefinition, table: TableDescription) -> list[str]:
+    standing = {index.name: index.key for index in table.indexes}
+    lacking = [index.name for index in wanted.indexes if standing.get(index.name) != index.key]
+    return [
+        *_lifetime_warnings(what, wanted, table),
+        *_key_warnings(what, table),
+        *(f"{what}: {table.name} lacks index {name} with the key that the plan gives it" for name in lacking),
+    ]
+
+
+def _target_warnings(wanted: TableDefinition, table: TableDescription) -> list[str]:
+    found = [*_lifetime_warnings("target", wanted, table), *_key_warnings("target", table)]
+    if table.item_count:
+        found.append(f"target: {table.name} holds some {table.item_count} items already: what stands there stays")
+    if wanted.deletion_protection and not table.deletion_protection:
+        found.append(f"target: {table.name} is not protected against deletion, the plan wants it so")
+    shown = {index.name: index.include for index in table.indexes}
+    found += [
+        f"target: index {index.name} of {table.name} does not project what the plan says"
+        for index in wanted.indexes
+        if index.name in shown and _projection(shown[index.name]) != _projection(index.include)
+    ]
+    return found
+
+
+def _projection(include: tuple[str, ...] | None) -> frozenset[str] | None:
+    return None if include is None else frozenset(include)
+
+
+def _lifetime_warnings(what: str, wanted: TableDefinition, table: TableDescription) -> list[str]:
+    if table.ttl_attribute == wanted.ttl_attribute:
+        return []
+    is_, said = (f"on {name}" if name else "off" for name in (table.ttl_attribute, wanted.ttl_attribute))
+    return [f"{what}: time to live of {table.name} is {is_}, the plan says {said}"]
+
+
+def _key_warnings(what: str, table: TableDescription) -> list[str]:
+    if table.encryption_key is None:
+        return []
+    return [
+        f"{what}: {table.name} is encrypted with {table.encryption_key}: we need kms:Decrypt and kms:GenerateDataKey"
     ]

@@ -20,6 +20,7 @@ def page(document: dict[str, Any], *, notes: bool = False) -> RenderableType:
     """Return the report as a page; ``notes`` shows what is no fault as well."""
     parts: list[RenderableType] = [_head(document), _counts(document)]
     parts += [_line("fail", problem) for problem in document["problems"]]
+    parts += [_line("warn", warning) for warning in document["warnings"]]
     parts += [
         _line("note", f"the stream of {table} is off: `tableturn init --enable-streams` switches it on")
         for table in document["streams_off"]

@@ -23,6 +23,7 @@ async def test_a_table_is_described_as_it_was_created(arena: Arena) -> None:
     assert found.stream_view is ViewType.NEW_AND_OLD_IMAGES
     assert found.ttl_attribute == "expires"
     assert found.status == "ACTIVE"
+    assert (found.deletion_protection, found.replicas, found.encryption_key) == (False, (), None)
 
 
 async def test_a_plain_table_has_no_stream_no_ttl_no_indexes(arena: Arena) -> None:
