@@ -79,6 +79,9 @@ def plan(
     read_units: Annotated[int | None, typer.Option(min=1, help="read at most so many units a second")] = None,
     write_units: Annotated[int, typer.Option(min=1, help="write units a second that the copy may take")] = 1_000,
     prices: Annotated[Path | None, typer.Option(help="price table to reckon with (YAML)")] = None,
+    policy: Annotated[
+        str | None, typer.Option("--policy", metavar="ACCOUNT", help="only print the IAM policy it needs ('*': any)")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="changes nothing: a proof never writes a table")] = True,
     json: Json = False,
 ) -> None:
@@ -89,11 +92,13 @@ def plan(
     Example: SECRETS_PREFIX=acme-staging tableturn plan --report plan.json --read-units 500
     """
     from proof.forecast import Pace
-    from service.commands import prove_plan
+    from service.commands import print_policy, prove_plan
     from service.planning import PlanOptions
 
     del dry_run
     settings = settings_of(plan=plan)
+    if policy is not None:
+        carry_out(lambda: print_policy(settings, policy))
     options = PlanOptions(Pace(write_units, read_units), sample, samples, report, prices)
     carry_out(lambda: prove_plan(settings, options, json=json))
 

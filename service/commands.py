@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ from rich.text import Text
 from domain.errors import RefusedError
 from ledger.findings import Quarantined
 from ledger.requests import Request, RequestKind
+from mapping.plan import load_plan
+from proof.permissions import Place, policy
 from proof.runner import ProofPorts
 from reconcile.queries import Questioner
 from reconcile.rechecks import Patience
@@ -51,6 +54,13 @@ async def prove_plan(settings: Settings, options: PlanOptions, *, json: bool) ->
     else:
         OUT.print(page(document))
     return {"pass": Exit.DONE, "warn": Exit.WARNED, "fail": Exit.REFUSED}[document["verdict"]]
+
+
+async def print_policy(settings: Settings, account: str) -> Exit:
+    """``tableturn plan --policy``: needs the plan and no network."""
+    plan = load_plan(settings.plan_path(), variables=os.environ)
+    as_json(policy(plan, ledger_name(settings, plan), Place(settings.region or "*", account)))
+    return Exit.DONE
 
 
 async def initialise_migration(settings: Settings, wanted: InitWishes, *, json: bool) -> Exit:

@@ -108,6 +108,13 @@ def test_a_report_that_cannot_be_written_is_named_and_the_exit_code_says_so(scen
     assert (done.code, "nowhere" in done.err) == (FAILED, True), done.said
 
 
+def test_the_policy_of_the_plan_is_printed_without_a_database(scene: Scene) -> None:
+    done = scene.program.good("plan", "--policy", "123456789012", TABLETURN_ENDPOINT_URL="http://127.0.0.1:1")
+    statements = {each["Sid"]: each for each in done.document["Statement"]}
+    arn = f"arn:aws:dynamodb:us-east-1:123456789012:table/{scene.ledger}"
+    assert statements["RunLedger"]["Resource"] == [arn]
+
+
 def test_wrong_prices_are_named(scene: Scene) -> None:
     scene.set()
     own = scene.program.folder / "prices.yaml"
