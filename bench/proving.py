@@ -41,7 +41,7 @@ class Generated:
         definition, count = source.definition, self._counts.get(source.name, 0)
         ttl = definition.ttl_attribute
         return TableDescription(
-            table, definition.key, definition.indexes, None, None, ttl, "ACTIVE", count, count * 300
+            table, definition.key, definition.indexes, None, None, ttl, "ACTIVE", count, count * 300, identity=table
         )
 
     async def scan_page(self, request: ScanRequest) -> Page:

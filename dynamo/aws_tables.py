@@ -177,6 +177,7 @@ def _description(table: Document, lifetime: Document) -> TableDescription:
         deletion_protection=table.get("DeletionProtectionEnabled", False),
         replicas=tuple(each["RegionName"] for each in table.get("Replicas", ())),
         encryption_key=table.get("SSEDescription", {}).get("KMSMasterKeyArn"),
+        identity=f"{table.get('TableArn', '')} {table.get('TableId', '')} {table.get('CreationDateTime', '')}",
     )
 
 

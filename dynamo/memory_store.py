@@ -9,6 +9,7 @@ import hashlib
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -35,6 +36,10 @@ class Stored:
     place: Place
 
 
+_TABLES = count()
+"""Numbers the tables of all twins of a process."""
+
+
 class StoredTable:
     """State of one table."""
 
@@ -42,6 +47,7 @@ class StoredTable:
         """Start empty; ``log`` is the enabled stream, if any; every effect is told."""
         self.definition = definition
         self._tell = tell
+        self.identity = f"twin-{next(_TABLES)}"
         self.log: StreamLog | None = None
         self.ttl_attribute = definition.ttl_attribute
         self._places: list[Place] = []

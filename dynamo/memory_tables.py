@@ -55,6 +55,7 @@ class MemoryTables:
             item_count=len(table),
             size_bytes=table.size_bytes,
             deletion_protection=table.definition.deletion_protection,
+            identity=table.identity,
         )
 
     def _create(self, definition: TableDefinition) -> None:

@@ -20,7 +20,8 @@ from dynamo.conditions import Condition
 class TableDescription:
     """What DescribeTable and DescribeTimeToLive say. ``stream_arn`` is None unless the stream is enabled.
 
-    ``replicas`` are Regions of a Global Table; ``encryption_key`` the ARN of a key that is not DynamoDB's own.
+    ``identity`` is this very table's, not that of one made anew under its name. ``replicas`` are Regions of a Global
+    Table; ``encryption_key`` the ARN of a key that is not DynamoDB's own.
     """
 
     name: str
@@ -35,6 +36,7 @@ class TableDescription:
     deletion_protection: bool = False
     replicas: tuple[str, ...] = ()
     encryption_key: str | None = None
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from domain.items import STAMP, Item, TargetKey
-from mapping.entities import Entity, Frame, IndexEntry
+from mapping.entities import Entity, Frame
 from mapping.masking import Mask, printable, printable_key, short_digest, unknown_key
 from mapping.ownership import Ownership
 from mapping.rules import Rule
@@ -14,7 +14,8 @@ from mapping.rules import Rule
 class Disclosure:
     """Masks for every item of a plan.
 
-    ``names`` are those to hide on target items, by source; ``telling`` the indexes whose hash keys may be sensitive.
+    ``names`` are those to hide on target items, by source; ``plain`` the indexes whose hash keys tell nothing that is
+    sensitive, ``local`` those that share the table's.
     """
 
     frame: Frame
@@ -22,16 +23,21 @@ class Disclosure:
     names: Mapping[str, frozenset[str]]
     everywhere: frozenset[str]
     prefixes: frozenset[str]
-    telling: frozenset[str]
+    plain: frozenset[str]
+    local: frozenset[str]
 
     @classmethod
-    def of(cls, frame: Frame, entities: Mapping[str, Entity], ownership: Ownership) -> "Disclosure":
-        """Work out once which names hold what is sensitive or made of it."""
+    def of(
+        cls, frame: Frame, entities: Mapping[str, Entity], ownership: Ownership, *, local: frozenset[str]
+    ) -> "Disclosure":
+        """Work out once which names hold what is sensitive or made of it; ``local`` indexes are the target's."""
         names = {source: _sensitive_names(entity) for source, entity in entities.items()}
         everywhere = frozenset[str]().union(*(entity.home.sensitive for entity in entities.values()))
         prefixes = frozenset(maker.pair.hash.prefix for maker in ownership.makers)
-        telling = frozenset().union(*(_telling_indexes(entity) for entity in entities.values()))
-        return cls(frame, ownership, names, everywhere, prefixes, telling)
+        entries = [(entity, entry) for entity in entities.values() for entry in entity.entries]
+        telling = {entry.index for entity, entry in entries if _tells(entry.rules[0], entity.home.sensitive)}
+        plain = frozenset(entry.index for _, entry in entries) - telling
+        return cls(frame, ownership, names, everywhere, prefixes, plain, local)
 
     def key(self, key: TargetKey) -> TargetKey:
         """Return a target key as it may be printed; of an unknown one nothing but its known beginning."""
@@ -42,16 +48,17 @@ class Disclosure:
         return printable_key(maker.pair, key, maker.entity.home.sensitive)
 
     def hash_key(self, index: str | None, written: str) -> str:
-        """Return a hash key as it may be printed: of the target itself like `key`, of an index whole or not at all."""
-        if index is not None:
-            return short_digest(written) if index in self.telling else written
-        makers = sorted(self.ownership.makers, key=lambda maker: len(maker.pair.hash.prefix), reverse=True)
-        for maker in makers:
-            if maker.pair.hash.prefix and written.startswith(maker.pair.hash.prefix):
-                sensitive = maker.entity.home.sensitive & maker.pair.hash.attributes
-                rest = written.removeprefix(maker.pair.hash.prefix)
-                return maker.pair.hash.prefix + (short_digest(rest) if sensitive else rest)
-        return short_digest(written)
+        """Return a hash key as it may be printed; what is not known to tell nothing sensitive is a digest."""
+        if index is not None and index not in self.local:
+            return written if index in self.plain else short_digest(written)
+        makers = [maker for maker in self.ownership.makers if written.startswith(maker.pair.hash.prefix)]
+        sensitive = [
+            len(maker.pair.hash.prefix) for maker in makers if maker.entity.home.sensitive & maker.pair.hash.attributes
+        ]
+        if sensitive:
+            return written[: min(sensitive)] + short_digest(written[min(sensitive) :])
+        known = any(maker.pair.hash.read(written) is not None for maker in makers)
+        return written if known else short_digest(written)
 
     def item(self, item: Item) -> Item:
         """Return a legacy or target item as it may be printed; the item given is not changed."""
@@ -77,21 +84,13 @@ class Disclosure:
         return {**shown, STAMP: {"M": {**fields, "src": {"S": owner or short_digest(str(fields["src"]))}}}}
 
 
-def _telling_indexes(entity: Entity) -> frozenset[str]:
-    """Return the indexes whose hash key may show something sensitive of an entity's items."""
-    entries = [*entity.indexes, *(entry for each in entity.beside for entry in each.indexes)]
-    return frozenset(entry.index for entry in entries if _tells(entry.rules[0], entity.home.sensitive))
-
-
 def _sensitive_names(entity: Entity) -> frozenset[str]:
     """Return the sensitive legacy names, and the target's names for what is made of them."""
     sensitive = entity.home.sensitive
     rules: list[tuple[str, Rule]] = [*entity.derived.items()]
-    entries: list[IndexEntry] = [*entity.indexes]
     for each in entity.beside:
         rules += each.attributes.items()
-        entries += each.indexes
-    rules += [pair for entry in entries for pair in zip(entry.names, entry.rules, strict=True)]
+    rules += [pair for entry in entity.entries for pair in zip(entry.names, entry.rules, strict=True)]
     return sensitive | {name for name, rule in rules if _tells(rule, sensitive)}
 
 

@@ -145,6 +145,11 @@ class Entity:
     reserved: frozenset[str]
     beside: tuple[Beside, ...]
 
+    @property
+    def entries(self) -> tuple[IndexEntry, ...]:
+        """Return the index entries of all its items."""
+        return self.indexes + tuple(entry for each in self.beside for entry in each.indexes)
+
 
 def takes(uses: KeyUses, name: str, value: AttributeValue) -> bool:
     """Tell whether indexes with these keys let an attribute have that value (AWS refuses the whole put otherwise)."""

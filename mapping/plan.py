@@ -208,6 +208,7 @@ def load_plan(path: Path, *, variables: Mapping[str, str]) -> Plan:
         raise PlanError(str(path), problems)
     by_source = {entity.home.source: entity for entity in entities}
     ownership = Ownership.of(entities)
+    local = frozenset(index.name for index in target.indexes if index.local)
     return Plan(
         name=file.plan,
         hash=_digest(file, names, compiler.functions),
@@ -217,7 +218,7 @@ def load_plan(path: Path, *, variables: Mapping[str, str]) -> Plan:
         frame=frame,
         entities=by_source,
         ownership=ownership,
-        disclosure=Disclosure.of(frame, by_source, ownership),
+        disclosure=Disclosure.of(frame, by_source, ownership, local=local),
         queries=queries,
     )
 

@@ -24,6 +24,10 @@ STAMP_BYTES = 160
 """Room left on a target item for ``_stamp`` besides the source id in it (protocol §1)."""
 
 
+class TooLarge(DataError):
+    """An item is over the 400 KB that DynamoDB allows."""
+
+
 def item_size(item: Item) -> int:
     """Return the bytes AWS counts for an item; raises DataError for what is none, or nested too deeply."""
     return sum(_text_bytes(name) + _value_size(value, 1) for name, value in item.items())
@@ -47,11 +51,11 @@ def key_value_fits(value: AttributeValue, kind: str, *, hash_key: bool) -> bool:
 
 
 def check_size(item: Item, *, room: int, what: Callable[[], str]) -> None:
-    """Raise DataError when the item with ``room`` bytes more is over 400 KB; ``what`` tells its printable name."""
+    """Raise TooLarge when the item with ``room`` bytes more is over 400 KB; ``what`` tells its printable name."""
     size = item_size(item) + room
     if size > ITEM_BYTES:
         hint = "shorten or split it in the application"
-        raise DataError(f"{what()} would take {size} bytes of the {ITEM_BYTES} that DynamoDB allows", hint=hint)
+        raise TooLarge(f"{what()} would take {size} bytes of the {ITEM_BYTES} that DynamoDB allows", hint=hint)
 
 
 def _value_size(value: Any, depth: int) -> int:  # noqa: ANN401 - what stands where a value should

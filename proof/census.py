@@ -5,6 +5,7 @@ Grows item by item in bounded memory, and can be written down and read again, so
 
 from collections import Counter
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from domain.tables import TableDefinition
@@ -16,13 +17,21 @@ from proof.hitters import Hitters
 COLLECTION_BYTES = 10 * 1024**3
 """An item collection (all items of one hash key, local indexes included) may not outgrow this (AWS: Local indexes)."""
 
+_MOST_DETAILS = 100
+"""Details told apart per source and kind of fault; the others count together."""
+
+OTHERS = "… others"
+
 _SHOWN = 5
 """Heaviest keys of the table and of each index that a report names."""
 
 
 @dataclass(slots=True)
 class Census:
-    """Counts by source (``items``, ``bytes``), by entity (``written``, ``written_bytes``), by index (``units``, …)."""
+    """Counts by source (``items``, ``bytes``), by entity (``written``, ``written_bytes``), by index (``units``, …).
+
+    Keys in it are masked already (`proof.examination`). ``spent`` are read units.
+    """
 
     items: Counter[str] = field(default_factory=Counter)
     bytes: Counter[str] = field(default_factory=Counter)
@@ -34,6 +43,8 @@ class Census:
     faults: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     partitions: dict[str, Hitters] = field(default_factory=dict)
     collections: Hitters = field(default_factory=Hitters)
+    spent: Fraction = Fraction(0)
+    _details: Counter[tuple[str, str]] = field(default_factory=Counter, compare=False)
 
     def add(self, target: TableDefinition, found: Examined) -> None:
         """Take an item in."""
@@ -46,7 +57,13 @@ class Census:
 
     def note(self, source: str, faults: tuple[Fault, ...]) -> None:
         """Count faults, by source, kind and detail."""
-        self.faults.update((source, fault.kind, fault.detail) for fault in faults)
+        for fault in faults:
+            place = source, fault.kind, fault.detail
+            if place not in self.faults:
+                self._details[source, fault.kind] += 1
+                if self._details[source, fault.kind] > _MOST_DETAILS:
+                    place = source, fault.kind, OTHERS
+            self.faults[place] += 1
 
     def _write(self, item: Written, local: set[str]) -> None:
         self.written[item.entity] += 1
@@ -55,7 +72,8 @@ class Census:
             self.entries[entry.index] += 1
             self.entry_bytes[entry.index] += entry.size
             self.units[entry.index] += entry.units
-            self.partitions.setdefault(entry.index, Hitters()).add(entry.hash_key, entry.units)
+            partition = TABLE if entry.index in local else entry.index  # a local index lies where its table's items do
+            self.partitions.setdefault(partition, Hitters()).add(entry.hash_key, entry.units)
         if local:
             collected = sum(entry.size for entry in item.entries if entry.index in {TABLE, *local})
             self.collections.add(item.entries[0].hash_key, collected)
@@ -63,10 +81,10 @@ class Census:
     def grown(self) -> list[tuple[str, str]]:
         """Return kinds of fault that only all items together have, with the hash key: collections too large."""
         found = []
-        for key, size in self.collections.heaviest(_SHOWN):
+        for key, size in self.collections.heaviest(len(self.collections.weights)):
             if size > COLLECTION_BYTES:
                 found.append(("collection-too-large", key))
-            elif size > COLLECTION_BYTES // 2:
+            elif size + self.collections.lost > COLLECTION_BYTES // 2:
                 found.append(("collection-large", key))
         return found
 
@@ -86,7 +104,8 @@ class Census:
         counted = {name: dict(getattr(self, name)) for name in _COUNTERS}
         faults = [[*where, count] for where, count in self.faults.items()]
         partitions = {index: hitters.document() for index, hitters in self.partitions.items()}
-        return {**counted, "faults": faults, "partitions": partitions, "collections": self.collections.document()}
+        sums = {"collections": self.collections.document(), "spent": str(self.spent)}
+        return {**counted, "faults": faults, "partitions": partitions, **sums}
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> "Census":
@@ -97,6 +116,8 @@ class Census:
         census.faults = Counter({(source, kind, detail): count for source, kind, detail, count in document["faults"]})
         census.partitions = {index: Hitters.read(each) for index, each in document["partitions"].items()}
         census.collections = Hitters.read(document["collections"])
+        census.spent = Fraction(document["spent"])
+        census._details = Counter((source, kind) for source, kind, _ in census.faults)
         return census
 
 

@@ -1,37 +1,34 @@
 """One legacy item looked at: translated, untranslated, measured, and held against every kind of fault. Pure."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 from apply.stamping import stamped
 from domain.errors import DataError
-from domain.items import STAMP, AttributeValue, Item, TargetKey, digest, mark_id
+from domain.items import AttributeValue, Item, TargetKey, digest, mark_id
 from domain.positions import Version
-from mapping.entities import Beside, Entity, IndexEntry
-from mapping.overrides import LEGACY
+from mapping.entities import Entity, IndexEntry
+from mapping.overrides import LEGACY, TARGET
 from mapping.plan import Plan, SourceTable, Translation
-from mapping.sizes import ITEM_BYTES, item_size
+from mapping.sizes import ITEM_BYTES, MISSHAPEN, TooLarge, item_size
 from mapping.templates import Part, Template
-from proof.capacity import Entry, entries
+from proof.capacity import Entry, entries, index_name
 from proof.faults import Fault
+from proof.secrets import hide, is_secret
 
 _NEARLY = ITEM_BYTES * 9 // 10
 _COPIED = Version(1)
 """The version that the first copy writes: part of what an item takes on the target."""
 
-_EXACT = 2**53
-"""Whole numbers up to here are exact in a double; beyond, and in fractions, 15 figures are sure (IEEE 754)."""
-_FIGURES = 15
-
 _MILLISECONDS = 10**11
 """Seconds since 1970 that far off (year 5138) are milliseconds."""
 
-_SECRETS = re.compile(
-    r"^eyJ[\w-]+\.[\w-]+\.[\w-]*$|^(AKIA|ASIA)[A-Z0-9]{16}$|^gh[pousr]_\w{20,}|^xox[abprs]-|^[rs]k_(live|test)_"
-    r"|^\$(argon2|2[aby]\$)|^-----BEGIN |^[^@\s]+@[^@\s]+\.[a-zA-Z]{2,}$"
-)
-"""Web tokens, AWS access keys, GitHub, Slack and Stripe tokens, password hashes, PEM blocks, e-mail addresses."""
+_FIVE_YEARS_S = 5 * 365 * 24 * 3600
+"""Time to live longer past than that is ignored (AWS: Time to Live)."""
+
+_MOST_ATTRIBUTES = 100
+"""Unknown names are told apart up to so many an item: a map that is written out as attributes has no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +67,48 @@ class Examiner:
         self._keys = {name: _key_parts(entity) for name, entity in plan.entities.items()}
 
     def examine(self, source: SourceTable, image: Item) -> Examined:
-        """Translate there and back, and collect every fault."""
-        faults = [*self._of_key(source, image), *self._of_attributes(source, image), *self._of_lifetime(source, image)]
-        written: tuple[Written, ...] = ()
+        """Translate there and back, and collect every fault; an item that cannot even be measured has size 0."""
+        try:
+            source_id, size = self._plan.source_id(source.name, image), item_size(image)
+            faults = list(self._of_key(source, image))
+            if Fault("mark") in faults:
+                return Examined(source.name, source_id, size, (), tuple(faults))
+            faults += [*self._of_attributes(source, image), *self._of_lifetime(source, image)]
+            written, found = self._translated(source, image)
+        except (DataError, *MISSHAPEN) as error:
+            says = error.message if isinstance(error, DataError) else type(error).__name__
+            return Examined(source.name, f"{source.name}/?", 0, (), (Fault("untranslatable", says=says),))
+        return Examined(source.name, source_id, size, written, (*faults, *found))
+
+    def _translated(self, source: SourceTable, image: Item) -> tuple[tuple[Written, ...], list[Fault]]:
         try:
             made = self._plan.translate(source.name, image)
         except DataError as error:
-            faults.append(Fault(self._why_not(source, image), says=error.message))
-        else:
-            written = tuple(self._written(source, image, made))
-            faults += self._of_translation(source, image, made, written)
-        return Examined(source.name, self._plan.source_id(source.name, image), item_size(image), written, tuple(faults))
+            return (), [Fault(self._why_not(source, image, error), says=error.message)]
+        written = tuple(self._written(source, image, made))
+        return written, list(self._of_translation(source, image, made, written))
 
     def _written(self, source: SourceTable, image: Item, made: Translation) -> Iterator[Written]:
         source_id, kind = self._plan.source_id(source.name, image), self._plan.frame.type_attribute
         for key, item in made.items.items():
             put = stamped(key, item, source_id, _COPIED).item
-            yield Written(item[kind]["S"], key, put, tuple(entries(self._plan.target, put)))
+            shown = tuple(self._shown(entry) for entry in entries(self._plan.target, put))
+            yield Written(item[kind]["S"], key, put, shown)
 
-    def _why_not(self, source: SourceTable, image: Item) -> str:
-        """Tell which fault keeps an item from being translated: its key, its size, or something else."""
+    def _shown(self, entry: Entry) -> Entry:
+        """Return the entry with its hash key as it may be shown: nothing else of it is kept anywhere."""
+        masked = self._plan.masked_hash_key(index_name(entry.index), entry.hash_key)
+        return Entry(entry.index, hide(masked), entry.size, entry.units)
+
+    def _why_not(self, source: SourceTable, image: Item, error: DataError) -> str:
+        """Tell which fault keeps an item from being translated: its size, its key, or something else."""
+        if isinstance(error, TooLarge):
+            return "too-large"
         try:
             self._plan.primary_key(source.name, image)
         except DataError:
             return "key-unusable"
-        try:
-            return "too-large" if item_size(image) > _NEARLY else "untranslatable"
-        except DataError:
-            return "untranslatable"
+        return "untranslatable"
 
     def _of_translation(
         self, source: SourceTable, image: Item, made: Translation, written: tuple[Written, ...]
@@ -113,34 +124,31 @@ class Examiner:
             yield Fault("nearly-too-large")
         for name in made.items[made.primary].get(LEGACY, {}).get("M", {}):
             if name in image:
-                yield Fault("displaced", name)
+                yield Fault("displaced", hide(name))
         entity = self._plan.entities[source.name]
-        for entry in entity.indexes:
-            yield from _of_entry(entity.name, entry, image)
-        for each in entity.beside:
-            if each.wanted(image):
-                yield from self._of_beside(each, image)
-
-    def _of_beside(self, each: Beside, image: Item) -> Iterator[Fault]:
-        for entry in each.indexes:
-            yield from _of_entry(each.name, entry, image)
+        for name, entries_of in _wanted_entries(entity, image):
+            for entry in entries_of:
+                yield from _of_entry(name, entry, image)
 
     def _of_key(self, source: SourceTable, image: Item) -> Iterator[Fault]:
-        if mark_id(source.definition.key_of(image)) is not None:
-            yield Fault("reserved-key")
-        sensitive = self._plan.entities[source.name].home.sensitive
-        for name in self._keys[source.name] - sensitive:
-            written = image.get(name, {}).get("S")
-            if written is not None and _SECRETS.match(written):
+        key = source.definition.key_of(image)
+        if mark_id(key) is not None:
+            yield Fault("mark" if image.keys() == key.keys() else "reserved-key")
+        entity = self._plan.entities[source.name]
+        for name in self._keys[source.name] - entity.home.sensitive:
+            if is_secret(image.get(name, {}).get("S", "")):
                 yield Fault("secret-in-key", name)
+        for entry in entity.entries:
+            if any(rule.functions and is_secret((rule.make(image) or {}).get("S", "")) for rule in entry.rules):
+                yield Fault("secret-in-key", entry.index)
 
     def _of_attributes(self, source: SourceTable, image: Item) -> Iterator[Fault]:
         home = self._plan.entities[source.name].home
+        unknown = [name for name in image if not home.knows(name) and name != TARGET]
+        yield from (Fault("unknown-attribute", hide(name)) for name in unknown[:_MOST_ATTRIBUTES])
         for name, value in image.items():
-            if not home.knows(name) and name != STAMP:
-                yield Fault("unknown-attribute", name)
             if any(not _is_exact(each) for each in _numbers(value)):
-                yield Fault("imprecise-number", name)
+                yield Fault("imprecise-number", hide(name))
 
     def _of_lifetime(self, source: SourceTable, image: Item) -> Iterator[Fault]:
         name = source.definition.ttl_attribute
@@ -150,9 +158,11 @@ class Examiner:
         if figures is None:
             yield Fault("ttl-not-a-number", name)
             return
-        seconds = _whole(figures)
+        seconds = int(Decimal(figures))
         if seconds > _MILLISECONDS:
             yield Fault("ttl-in-milliseconds", name)
+        elif seconds <= self._now_s - _FIVE_YEARS_S:
+            yield Fault("ttl-long-ago", name)
         elif seconds <= self._now_s:
             yield Fault("expired", name)
 
@@ -168,6 +178,14 @@ def _key_parts(entity: Entity) -> frozenset[str]:
     return frozenset(named.union(*(rule.reads for pair in pairs for rule in pair.rules)))
 
 
+def _wanted_entries(entity: Entity, image: Item) -> Iterator[tuple[str, tuple[IndexEntry, ...]]]:
+    """Yield the index entries that each of an item's target items should have, by the name of its entity."""
+    yield entity.name, entity.indexes
+    for each in entity.beside:
+        if each.wanted(image):
+            yield each.name, each.indexes
+
+
 def _of_entry(entity: str, entry: IndexEntry, image: Item) -> Iterator[Fault]:
     """Tell why an item has no entry in an index, if it has none."""
     if entry.values(image):
@@ -177,10 +195,16 @@ def _of_entry(entity: str, entry: IndexEntry, image: Item) -> Iterator[Fault]:
     lacks = [Fault(kind, f"{entity} {entry.index} {name}") for name, kind in found if kind]
     if lacks:
         yield from lacks
-    elif any(rule.make(image) is None for rule in entry.rules):
-        yield Fault("index-key-type", f"{entity} {entry.index}")
+        return
+    made = [(rule, rule.make(image)) for rule in entry.rules]
+    silent = [rule for rule, value in made if value is None]
+    if silent and not any(rule.reads for rule in silent):
+        kind = "index-key-absent"  # a function says that there is nothing to be shown
+    elif silent or any(kind not in (value or {}) for (_, value), kind in zip(made, entry.types, strict=True)):
+        kind = "index-key-type"
     else:
-        yield Fault("index-key-long", f"{entity} {entry.index}")
+        kind = "index-key-long"
+    yield Fault(kind, f"{entity} {entry.index}")
 
 
 def _lack(value: AttributeValue | None) -> str:
@@ -207,17 +231,5 @@ def _numbers(value: AttributeValue) -> Iterator[str]:
 
 
 def _is_exact(figures: str) -> bool:
-    """Tell whether a double keeps a number as it is written; decided on the text alone."""
-    mantissa = re.split("[eE]", figures.lstrip("+-"))[0]
-    if "." not in figures and mantissa == figures.lstrip("+-") and int(mantissa) <= _EXACT:
-        return True
-    return len(mantissa.replace(".", "").lstrip("0").rstrip("0")) <= _FIGURES
-
-
-def _whole(figures: str) -> int:
-    """Return the whole part of a number as DynamoDB writes it."""
-    mantissa, _, exponent = figures.lower().partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    shift = int(exponent or 0)
-    digits = (whole + fraction[: max(shift, 0)]).ljust(len(whole) + max(shift, 0), "0")
-    return int(digits[: len(digits) + min(shift, 0)] or 0)
+    """Tell whether an application that reads the number as a double, and writes it back, leaves it as it is."""
+    return Decimal(repr(float(figures))) == Decimal(figures)

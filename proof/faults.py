@@ -45,7 +45,9 @@ FAULTS: Mapping[str, FaultKind] = {
     "collision": FaultKind(
         Grade.FAIL, "two legacy items call for the same target key", "give each its own constant in the plan's keys"
     ),
-    "reserved-key": FaultKind(Grade.FAIL, "its key is one that tableturn's marks use", "rename these items"),
+    "reserved-key": FaultKind(
+        Grade.FAIL, "its key begins like those of tableturn's marks: it would be left out", "rename these items"
+    ),
     "collection-too-large": FaultKind(
         Grade.FAIL,
         "an item collection would outgrow the 10 GB that a local index allows",
@@ -83,6 +85,10 @@ FAULTS: Mapping[str, FaultKind] = {
     "ttl-in-milliseconds": FaultKind(
         Grade.WARN, "time to live looks like milliseconds: the item lives for ever", "write seconds"
     ),
+    "ttl-long-ago": FaultKind(
+        Grade.WARN, "time to live is over for five years: DynamoDB does not delete it any more", "delete these items"
+    ),
+    "mark": FaultKind(Grade.NOTE, "a mark that tableturn left behind: it is no item and is left out", "nothing"),
     "index-key-absent": FaultKind(Grade.NOTE, "it has no entry in this index, for want of an attribute", "nothing"),
     "displaced": FaultKind(
         Grade.NOTE,

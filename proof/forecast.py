@@ -82,7 +82,7 @@ class Forecast:
         return found
 
     def document(self) -> dict[str, Any]:
-        """Return it as plain data; the hottest key is for the caller to mask."""
+        """Return it as plain data."""
         return {
             "read_units": self.read_units,
             "write_units": self.write_units,
@@ -90,6 +90,7 @@ class Forecast:
             "pace": {"write_units": self.pace.write_units, "read_units": self.pace.read_units},
             "seconds": {"read": self.read_s, "write": self.write_s, "floor": self.floor_s, "copy": self.seconds},
             "dollars": {name: str(amount) for name, amount in self.dollars.items()},
+            "remarks": [sentence for _, sentence in self.remarks()],
         }
 
 

@@ -7,10 +7,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from mapping.plan import Plan
-from proof.capacity import index_name
 from proof.census import Census
 from proof.faults import FAULTS, Grade
 from proof.forecast import Forecast
@@ -23,11 +23,11 @@ VERDICTS = {Grade.NOTE: "pass", Grade.WARN: "warn", Grade.FAIL: "fail"}
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What was read, and when: ``sample`` items of each table (None: every one), until ``at_ms``."""
+    """What was read: ``sample`` items of each table (None: every one), between two moments in wall milliseconds."""
 
     sample: int | None
+    begun_ms: int
     at_ms: int
-    read_units: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,22 @@ class Evidence:
     tables: Preflight
     census: Census
     findings: Sequence[Finding]
-    forecast: Forecast
+    forecast: Forecast | None
     prices: Prices
     samples: Sequence[dict[str, Any]]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what is to be known of the tables; that all of them are empty as well."""
+        empty = [] if self.census.items.total() else ["no legacy table holds an item: check prefix, region and account"]
+        return [*self.tables.warnings, *empty]
 
     @property
     def grade(self) -> Grade:
         """Return the gravest of everything."""
         grades = [FAULTS[finding.kind].grade for finding in self.findings]
         grades += [Grade.FAIL] * bool(self.tables.problems)
-        grades += [Grade.WARN] * bool(self.tables.warnings or self.forecast.remarks())
+        grades += [Grade.WARN] * bool(self.warnings or (self.forecast and self.forecast.remarks()))
         return max(grades, default=Grade.NOTE)
 
 
@@ -82,23 +88,25 @@ def report(evidence: Evidence) -> dict[str, Any]:
         "schema": SCHEMA,
         "plan": plan.name,
         "plan_hash": plan.hash,
+        "begun_ms": evidence.scope.begun_ms,
         "at_ms": evidence.scope.at_ms,
-        "scope": "every item" if evidence.scope.sample is None else f"{evidence.scope.sample} items a table",
+        "scope": "every item" if evidence.scope.sample is None else f"about {evidence.scope.sample} items a table",
+        "tables": dict(evidence.tables.identities),
         "verdict": VERDICTS[evidence.grade],
         "problems": list(evidence.tables.problems),
-        "warnings": list(evidence.tables.warnings),
+        "warnings": evidence.warnings,
         "streams_off": list(evidence.tables.streams_off),
         "targets_missing": [definition.name for definition in evidence.tables.targets_missing],
-        "items": dict(census.items),
-        "bytes": dict(census.bytes),
+        "items": {name: census.items[name] for name in plan.sources},
+        "bytes": {name: census.bytes[name] for name in plan.sources},
         "target_items": dict(census.written),
         "target_bytes": dict(census.written_bytes),
         "write_units": dict(census.units),
         "faults": [finding.document() for finding in evidence.findings],
-        "heaviest_keys": _heaviest(plan, census),
-        "forecast": {**evidence.forecast.document(), "remarks": [what for _, what in evidence.forecast.remarks()]},
+        "heaviest_keys": _heaviest(census),
+        "forecast": None if evidence.forecast is None else evidence.forecast.document(),
         "prices": {"as_of": evidence.prices.as_of, "region": evidence.prices.region},
-        "read_units_spent": evidence.scope.read_units,
+        "read_units_spent": str(Decimal(census.spent.numerator) / Decimal(census.spent.denominator)),
         "samples": list(evidence.samples),
     }
     return {**document, "fingerprint": fingerprint(document)}
@@ -107,22 +115,16 @@ def report(evidence: Evidence) -> dict[str, Any]:
 def fingerprint(document: dict[str, Any]) -> str:
     """Return the digest of a report without the fingerprint that it carries itself."""
     content = {name: value for name, value in document.items() if name != "fingerprint"}
-    encoded = json.dumps(content, sort_keys=True, ensure_ascii=False).encode()
+    encoded = json.dumps(content, sort_keys=True).encode()
     return hashlib.blake2b(encoded, digest_size=16).hexdigest()
 
 
-def _heaviest(plan: Plan, census: Census) -> list[dict[str, Any]]:
-    """Return the keys that take the most write units, with their share in per mille."""
+def _heaviest(census: Census) -> list[dict[str, Any]]:
+    """Return the keys that take the most write units, with their share in per mille, the heaviest first."""
     found = []
     for index, keys in census.heaviest().items():
         total = census.partitions[index].total
         found += [
-            {
-                "index": index,
-                "key": plan.masked_hash_key(index_name(index), key),
-                "units": units,
-                "per_mille": units * 1000 // total,
-            }
-            for key, units in keys
+            {"index": index, "key": key, "units": units, "per_mille": units * 1000 // total} for key, units in keys
         ]
-    return found
+    return sorted(found, key=lambda each: -each["units"])

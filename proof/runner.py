@@ -3,9 +3,11 @@
 The main path is `Proof.run`. It goes on where an earlier one of the same plan and scope was killed (`proof.workbook`).
 """
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,15 @@ from domain.items import Item
 from dynamo.ports import Database, ScanRequest
 from mapping.plan import Plan, SourceTable
 from proof.budget import ReadBudget
-from proof.capacity import TABLE, index_name
+from proof.capacity import TABLE
 from proof.census import Census
 from proof.examination import Examined, Examiner
 from proof.faults import FAULTS, Fault, Grade
 from proof.forecast import Forecast, Pace, forecast
 from proof.prices import Prices
-from proof.report import Evidence, Finding, Scope, report
+from proof.report import SCHEMA, Evidence, Finding, Scope, report
 from proof.scanning import Scanning
+from proof.secrets import hide, hide_item
 from proof.tables import Preflight, describe_all, examine
 from proof.workbook import Claim, Cursor, Workbook
 
@@ -55,43 +58,55 @@ class ProofSettings:
 
 
 class Proof:
-    """One proof."""
+    """One proof; `run` is called once, and then `close`."""
+
+    _workbook: Workbook
 
     def __init__(self, ports: ProofPorts, settings: ProofSettings) -> None:
-        """Open the workbook. Raises FatalError when that cannot be."""
+        """Nothing is opened yet."""
         self._ports = ports
         self._settings = settings
         self._plan = ports.plan
-        about = f"{ports.plan.hash} {settings.sample}"
-        self._workbook = Workbook.open(settings.workbook, about=about)
-        self._census = Census.read(self._workbook.census() or Census().document())
+        self._census = Census()
+        self._of_all: list[tuple[str, str, str]] = []
         self._examiner = Examiner(ports.plan, now_s=ports.clock.wall_ms() // 1000)
         self._budget = ReadBudget(ports.clock, settings.pace.read_units)
         self._behind: dict[tuple[str, int], Cursor] = {}
         self._saved = ports.clock.monotonic()
 
     async def run(self) -> dict[str, Any]:
-        """Return the report. Raises FatalError when a legacy table is not there."""
+        """Return the report. Raises FatalError when a legacy table is not there, or the workbook cannot be used."""
         tables = await self._tables()
+        self._open(tables)
         await self._read_all(tables)
-        expected = forecast(self._census, self._settings.pace, self._settings.prices)
-        self._look_at_keys(expected)
-        self._save()
+        expected = None
+        if self._settings.sample is None:
+            expected = forecast(self._census, self._settings.pace, self._settings.prices)
+            self._look_at_keys(expected)
         return report(await self._evidence(tables, expected))
 
-    def offenders(self) -> Iterable[dict[str, str]]:
+    def offenders(self) -> Iterator[dict[str, str]]:
         """Yield every offender that was kept, masked."""
-        return self._workbook.offenders()
+        yield from self._workbook.offenders()
+        yield from ({"kind": kind, "detail": where, "item": key} for kind, where, key in self._of_all)
 
     def close(self, *, done: bool) -> None:
         """Close the workbook; when all is ``done`` it goes."""
-        self._workbook.close(remove=done)
+        if hasattr(self, "_workbook"):
+            self._workbook.close(remove=done)
 
     async def _tables(self) -> Preflight:
         found = examine(self._plan, await describe_all(self._ports.database, self._plan))
         if found.sources_missing:
             raise FatalError("\n".join(["the plan does not fit the account:", *found.problems]))
         return found
+
+    def _open(self, tables: Preflight) -> None:
+        """Take up what was found before of this plan and these very tables; a sample is never taken up."""
+        path = self._settings.workbook if self._settings.sample is None else None
+        about = json.dumps([SCHEMA, self._plan.hash, dict(tables.identities)], sort_keys=True)
+        self._workbook = Workbook.open(path, about=about, now_ms=self._ports.clock.wall_ms())
+        self._census = Census.read(self._workbook.census() or Census().document())
 
     async def _read_all(self, tables: Preflight) -> None:
         scanning = Scanning(self._ports.database, self._budget, self._settings.sample)
@@ -102,13 +117,14 @@ class Proof:
             await scanning.read(source.definition.name, cursors, partial(self._take, source))
             self._save()
 
-    def _take(self, source: SourceTable, cursor: Cursor, items: list[Item]) -> None:
+    def _take(self, source: SourceTable, cursor: Cursor, items: list[Item], units: str) -> None:
         """Look at a page. Nothing of it counts before its cursor is saved with it."""
         examined = [self._examiner.examine(source, image) for image in items]
         for found in examined:
             self._census.add(self._plan.target, found)
             self._keep(found.source_id, found.faults)
         self._claim(examined)
+        self._census.spent += Fraction(units)
         self._behind[source.name, cursor.segment] = cursor
         if self._ports.clock.monotonic() - self._saved >= _SAVE_S:
             self._save()
@@ -119,46 +135,54 @@ class Proof:
         claims = [Claim(each.key, found.source_id) for found in examined for each in found.written]
         for lost in self._workbook.claim(claims):
             source = self._plan.source_key(lost.source_id)[0]
-            fault = Fault("collision", says=self._plan.masked_target(lost.key))
+            fault = Fault("collision", says=hide(self._plan.masked_target(lost.key)))
             self._census.note(source, (fault,))
             self._keep(lost.source_id, (fault,))
 
     def _keep(self, source_id: str, faults: Iterable[Fault]) -> None:
         for fault in faults:
             if FAULTS[fault.kind].grade is not Grade.NOTE:
-                self._workbook.offend(fault.kind, fault.says or fault.detail, self._plan.masked(source_id))
+                shown = hide(self._plan.masked(source_id))
+                self._workbook.offend(fault.kind, hide(fault.says) or fault.detail, shown)
 
     def _look_at_keys(self, expected: Forecast) -> None:
-        """Add what only all items together show."""
-        found = [(kind, TABLE, key) for kind, key in self._census.grown()]
+        """Find what only all items together show; it is worked out anew each time, and never saved."""
+        self._of_all = [(kind, TABLE, key) for kind, key in self._census.grown()]
         if expected.is_hot:
-            found.append(("hot-partition", *expected.hottest[:2]))
-        for kind, where, key in found:
-            self._census.note("target", (Fault(kind, where),))
-            self._workbook.offend(kind, where, self._plan.masked_hash_key(index_name(where), key))
+            self._of_all.append(("hot-partition", *expected.hottest[:2]))
 
     def _save(self) -> None:
         self._workbook.save(self._behind.values(), self._census.document())
         self._behind.clear()
         self._saved = self._ports.clock.monotonic()
 
-    async def _evidence(self, tables: Preflight, expected: Forecast) -> Evidence:
-        findings = [self._finding(kind, where) for kind, where in self._census.faults_by_kind().items()]
+    async def _evidence(self, tables: Preflight, expected: Forecast | None) -> Evidence:
         samples = [sample for source in self._plan.sources.values() for sample in await self._samples(source)]
-        spent = f"{float(self._budget.spent):g}"
-        scope = Scope(self._settings.sample, self._ports.clock.wall_ms(), spent)
-        return Evidence(self._plan, scope, tables, self._census, findings, expected, self._settings.prices, samples)
+        scope = Scope(self._settings.sample, self._workbook.begun_ms, self._ports.clock.wall_ms())
+        prices = self._settings.prices
+        return Evidence(self._plan, scope, tables, self._census, self._findings(), expected, prices, samples)
 
-    def _finding(self, kind: str, where: Counter[str]) -> Finding:
-        return Finding(kind, where.total(), dict(where), self._workbook.examples(kind, _EXAMPLES))
+    def _findings(self) -> list[Finding]:
+        found = [
+            Finding(kind, where.total(), dict(where), self._workbook.examples(kind, _EXAMPLES))
+            for kind, where in self._census.faults_by_kind().items()
+        ]
+        for kind in sorted({kind for kind, _, _ in self._of_all}):
+            own = [(where, key) for each, where, key in self._of_all if each == kind]
+            where = dict(Counter(where for where, _ in own))
+            found.append(Finding(kind, len(own), where, [key for _, key in own[:_EXAMPLES]]))
+        return found
 
     async def _samples(self, source: SourceTable) -> list[dict[str, Any]]:
         """Return a few items of a source, masked, with what becomes of them."""
         limit = self._settings.shown
+        if not limit:
+            return []
         page = await self._ports.database.scan_page(ScanRequest(source.definition.name, limit=limit, consistent=False))
         await self._budget.spend(page.units)
         found = []
         for image in page.items:
-            after = [self._plan.masked_item(each.item) for each in self._examiner.examine(source, image).written]
-            found.append({"source": source.name, "before": self._plan.masked_item(image), "after": after})
+            written = self._examiner.examine(source, image).written
+            after = [hide_item(self._plan.masked_item(each.item)) for each in written]
+            found.append({"source": source.name, "before": hide_item(self._plan.masked_item(image)), "after": after})
         return found

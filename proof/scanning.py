@@ -16,8 +16,11 @@ _MOST_SEGMENTS = 64
 _AT_ONCE = 4
 """Segments read side by side: pages in flight bound the memory."""
 
-Taken = Callable[[Cursor, list[Item]], None]
-"""What happens to a page: its items, and the cursor behind it."""
+_PAGE_UNITS = 128
+"""Read units of a full page (1 MB, eventually consistent): with less than so many a second each, one reads alone."""
+
+Taken = Callable[[Cursor, list[Item], str], None]
+"""What happens to a page: the cursor behind it, its items, the read units that it took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,13 @@ class Scanning:
 
     def segments(self, size_bytes: int) -> int:
         """Return how many segments a table of that size is read in."""
-        return min(_MOST_SEGMENTS, _AT_ONCE + size_bytes // SEGMENT_BYTES)
+        wanted = min(_MOST_SEGMENTS, _AT_ONCE + size_bytes // SEGMENT_BYTES)
+        return wanted if self.sample is None else min(wanted, self.sample)
 
     async def read(self, table: str, cursors: list[Cursor], taken: Taken) -> None:
         """Read what the cursors have left of a table."""
-        limit = asyncio.Semaphore(_AT_ONCE)
+        allowed = self.budget.per_second
+        limit = asyncio.Semaphore(_AT_ONCE if allowed is None or allowed >= _AT_ONCE * _PAGE_UNITS else 1)
 
         async def one(cursor: Cursor) -> None:
             async with limit:
@@ -53,7 +58,7 @@ class Scanning:
                 left -= len(page.items)
             start = page.last_key if left is None or left > 0 else None
             cursor = replace(cursor, start=start, done=start is None)
-            taken(cursor, list(page.items))
+            taken(cursor, list(page.items), page.units)
             await self.budget.spend(page.units)
 
     async def _page(self, table: str, cursor: Cursor, limit: int | None) -> Page:

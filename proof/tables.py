@@ -16,7 +16,7 @@ class Preflight:
     """What was found: ``problems`` nothing here may change, and what `init` may be asked to do.
 
     ``warnings`` are what an operator should know and may accept. ``sizes``: bytes of each source as DescribeTable says,
-    which may be six hours old.
+    which may be six hours old; ``identities``: which very tables those are.
     """
 
     problems: tuple[str, ...]
@@ -24,6 +24,7 @@ class Preflight:
     streams_off: tuple[str, ...]
     targets_missing: tuple[TableDefinition, ...]
     sizes: Mapping[str, int]
+    identities: Mapping[str, str]
     warnings: tuple[str, ...]
 
 
@@ -66,10 +67,12 @@ def examine(plan: Plan, found: Mapping[str, TableDescription | None]) -> Preflig
         problems += _view_problems("target", target)
         if target.stream_arn is None:
             streams_off.append(target.name)
-    sizes = {
-        name: table.size_bytes for name, source in plan.sources.items() if (table := found[source.definition.name])
-    }
-    return Preflight(tuple(problems), tuple(sources_missing), tuple(streams_off), missing, sizes, tuple(warnings))
+    standing = {name: found[source.definition.name] for name, source in plan.sources.items()}
+    sizes = {name: table.size_bytes for name, table in standing.items() if table is not None}
+    identities = {name: table.identity for name, table in standing.items() if table is not None}
+    return Preflight(
+        tuple(problems), tuple(sources_missing), tuple(streams_off), missing, sizes, identities, tuple(warnings)
+    )
 
 
 def _key_problems(what: str, wanted: TableDefinition, table: TableDescription) -> list[str]:

@@ -26,6 +26,9 @@ CREATE TABLE IF NOT EXISTS cursors (
 CREATE TABLE IF NOT EXISTS keys (digest BLOB PRIMARY KEY, owner BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS offenders (kind TEXT, detail TEXT, item TEXT);
 """
+MOST_AGE_MS = 24 * 3600 * 1000
+"""A proof that was begun longer ago says little about tables that are being written."""
+
 _MOST_OFFENDERS = 10_000
 """Offenders kept per kind; the counts are exact whatever is kept."""
 
@@ -61,11 +64,11 @@ class Workbook:
         )
 
     @classmethod
-    def open(cls, path: Path | None, *, about: str) -> Self:
-        """Open or create it; ``about`` says which proof it is of: one of another proof is begun anew.
+    def open(cls, path: Path | None, *, about: str, now_ms: int) -> Self:
+        """Open or create it; ``about`` says which proof it is of: one of another proof, or of a day ago, is begun anew.
 
         ``path`` None keeps it in a file without a name, which goes with the process. Raises FatalError when the file
-        cannot be written, or another process works on it.
+        cannot be written, or another process works on it; so does everything below.
         """
         try:
             if path is not None:
@@ -76,20 +79,25 @@ class Workbook:
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("COMMIT")
             connection.executescript(_TABLES)
-            known = connection.execute("SELECT value FROM facts WHERE name = 'about'").fetchone()
-            if known != (about,):
+            known = dict(connection.execute("SELECT name, value FROM facts WHERE name IN ('about', 'begun_ms')"))
+            if known.get("about") != about or not 0 <= now_ms - int(known["begun_ms"]) < MOST_AGE_MS:
                 connection.executescript(
                     "DELETE FROM facts; DELETE FROM cursors; DELETE FROM keys; DELETE FROM offenders;"
                 )
-                connection.execute("INSERT INTO facts VALUES ('about', ?)", (about,))
+                connection.execute("INSERT INTO facts VALUES ('about', ?), ('begun_ms', ?)", (about, str(now_ms)))
         except (OSError, sqlite3.Error) as error:
-            message = f"the workbook {path} cannot be used: {error}"
-            raise FatalError(message, hint="name another --report, or wait for the other `tableturn plan`") from error
+            raise _unusable(path, error) from error
         return cls(connection, path)
+
+    @property
+    def begun_ms(self) -> int:
+        """Return when this proof was begun, in wall milliseconds: what it says is as old as that."""
+        (value,) = self._run("SELECT value FROM facts WHERE name = 'begun_ms'").fetchone()
+        return int(value)
 
     def cursors(self, source: str, segments: int) -> list[Cursor]:
         """Return the cursors of a source's scan: those written down, else ``segments`` new ones."""
-        rows = self._connection.execute(
+        rows = self._run(
             "SELECT segment, segments, start, done FROM cursors WHERE source = ? ORDER BY segment", (source,)
         ).fetchall()
         known = {row[0]: Cursor(source, row[0], row[1], _read(row[2]), bool(row[3])) for row in rows}
@@ -98,7 +106,7 @@ class Workbook:
 
     def census(self) -> dict[str, Any] | None:
         """Return the census as it was written last."""
-        row = self._connection.execute("SELECT value FROM facts WHERE name = 'census'").fetchone()
+        row = self._run("SELECT value FROM facts WHERE name = 'census'").fetchone()
         return None if row is None else dict(json.loads(row[0]))
 
     def claim(self, claims: Sequence[Claim]) -> list[Claim]:
@@ -106,7 +114,10 @@ class Workbook:
         self._begin()
         rows = [(_digest(claim.key.pk, claim.key.sk), _digest(claim.source_id)) for claim in claims]
         before = self._connection.total_changes
-        self._connection.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?)", rows)
+        try:
+            self._connection.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?)", rows)
+        except sqlite3.Error as error:
+            raise _unusable(self._path, error) from error
         if self._connection.total_changes - before == len(rows):
             return []
         return [claim for claim, row in zip(claims, rows, strict=True) if not self._holds(*row)]
@@ -116,7 +127,7 @@ class Workbook:
         if self._kept.get(kind, 0) < _MOST_OFFENDERS:
             self._begin()
             self._kept[kind] = self._kept.get(kind, 0) + 1
-            self._connection.execute("INSERT INTO offenders VALUES (?, ?, ?)", (kind, detail, item))
+            self._run("INSERT INTO offenders VALUES (?, ?, ?)", (kind, detail, item))
 
     def save(self, cursors: Iterable[Cursor], census: dict[str, Any]) -> None:
         """Write down at once: where these cursors stand, the census, and all since the last call."""
@@ -124,19 +135,19 @@ class Workbook:
         for each in cursors:
             start = None if each.start is None else json.dumps(each.start)
             place = (each.source, each.segment, each.segments, start, each.done)
-            self._connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)", place)
-        self._connection.execute("INSERT OR REPLACE INTO facts VALUES ('census', ?)", (json.dumps(census),))
-        self._connection.execute("COMMIT")
+            self._run("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)", place)
+        self._run("INSERT OR REPLACE INTO facts VALUES ('census', ?)", (json.dumps(census),))
+        self._run("COMMIT")
 
     def offenders(self) -> Iterator[dict[str, str]]:
         """Yield who offended, kind by kind."""
-        rows = self._connection.execute("SELECT kind, detail, item FROM offenders ORDER BY kind, detail, item")
+        rows = self._run("SELECT kind, detail, item FROM offenders ORDER BY kind, detail, item")
         for kind, detail, item in rows:
             yield {"kind": kind, "detail": detail, "item": item}
 
     def examples(self, kind: str, count: int) -> list[str]:
         """Return a few offenders of a kind, each with what is said of it."""
-        rows = self._connection.execute(
+        rows = self._run(
             "SELECT DISTINCT item, detail FROM offenders WHERE kind = ? ORDER BY item, detail LIMIT ?", (kind, count)
         )
         return [f"{item}: {detail}" if detail else item for item, detail in rows]
@@ -147,13 +158,24 @@ class Workbook:
         if remove and self._path is not None:
             os.unlink(self._path)  # noqa: PTH108 - as it was opened
 
+    def _run(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise _unusable(self._path, error) from error
+
     def _begin(self) -> None:
         if not self._connection.in_transaction:
-            self._connection.execute("BEGIN")
+            self._run("BEGIN")
 
     def _holds(self, digest: bytes, owner: bytes) -> bool:
-        row = self._connection.execute("SELECT owner FROM keys WHERE digest = ?", (digest,)).fetchone()
+        row = self._run("SELECT owner FROM keys WHERE digest = ?", (digest,)).fetchone()
         return bool(row == (owner,))
+
+
+def _unusable(path: Path | None, error: Exception) -> FatalError:
+    message = f"the workbook {path or ''} cannot be used: {error}"
+    return FatalError(message, hint="make room, name another --report, or wait for the other `tableturn plan`")
 
 
 def _digest(*parts: str) -> bytes:

@@ -42,6 +42,8 @@ class InitWishes:
     def proven(self, plan: Plan, clock: Clock) -> ProvenPlan | None:
         """Return the proof that was named, once it is accepted; see `planevidence.accept` for what it raises."""
         if self.report is None:
+            if self.override:
+                raise RefusedError("--override is about a report, and none is named", hint="add --report FILE")
             return None
         return accept(self.report, plan, now_ms=clock.wall_ms(), override=self.override)
 
@@ -55,6 +57,8 @@ async def initialise(database: Database, plan: Plan, clock: Clock, options: Init
     ledger_stands = await _check_ledger(database, ledger, plan)
     found = examine(plan, await describe_all(database, plan))
     _refuse(found, options)
+    if options.proven is not None:
+        options.proven.check(found.identities)
     steps = _steps(found, options, ledger_stands=ledger_stands)
     if options.dry_run:
         return [f"would {step}" for step in steps]
@@ -67,10 +71,17 @@ async def initialise(database: Database, plan: Plan, clock: Clock, options: Init
     if await ledger.rows.get("migration", "plan") is None:
         await ledger.migration.create(plan.name, plan.hash)
     if options.proven is not None:
-        await ledger.evidence.put(EVIDENCE, options.proven.facts())
-        await ledger.history.add("proved", **options.proven.facts())
+        await _keep(ledger, options.proven)
     await _capture(database, plan, ledger)
     return steps
+
+
+async def _keep(ledger: Ledger, proven: ProvenPlan) -> None:
+    """Write the proof down, once."""
+    known = await ledger.evidence.get(EVIDENCE)
+    if known is None or known["fingerprint"] != proven.fingerprint:
+        await ledger.history.add("proved", **proven.facts())
+        await ledger.evidence.put(EVIDENCE, proven.facts())
 
 
 async def _check_ledger(database: Database, ledger: Ledger, plan: Plan) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from domain.errors import FatalError
 from proof.forecast import Pace
 from proof.prices import read_prices
 from proof.runner import Proof, ProofPorts, ProofSettings
@@ -26,6 +27,8 @@ async def proven(ports: ProofPorts, options: PlanOptions) -> dict[str, Any]:
 
     Raises FatalError for a table that is not there, or a file that cannot be read or written.
     """
+    if options.report is not None and options.report.suffix != ".json":
+        raise FatalError(f"{options.report} does not end with .json", hint="so that its page and others fit beside it")
     workbook = None if options.report is None else options.report.with_suffix(".workbook")
     settings = ProofSettings(options.pace, read_prices(options.prices), options.sample, options.shown, workbook)
     proof, done = Proof(ports, settings), False

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -32,8 +33,10 @@ def page(document: dict[str, Any], *, notes: bool = False) -> RenderableType:
     for fault in document["faults"]:
         if notes or fault["grade"] != "note":
             parts += _fault(fault)
-    parts += [_forecast(document)]
-    parts += [_line("warn", remark) for remark in document["forecast"]["remarks"]]
+    if document["forecast"] is None:
+        parts.append(_line("note", "no forecast: only a sample was read"))
+    else:
+        parts += [_forecast(document), *(_line("warn", remark) for remark in document["forecast"]["remarks"])]
     parts += [_sample(sample) for sample in document["samples"]]
     return Group(*parts)
 
@@ -44,10 +47,11 @@ def write_files(document: dict[str, Any], offenders: Iterable[dict[str, str]], p
     console.print(page(document, notes=True))
     lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in offenders)
     try:
-        path.with_suffix(".offenders.jsonl").write_text("".join(lines))
-        path.with_suffix(".html").write_text(console.export_html())
+        path.unlink(missing_ok=True)  # an older report beside newer pages would be believed
+        path.with_suffix(".offenders.jsonl").write_text("".join(lines), encoding="utf-8", errors="replace")
+        path.with_suffix(".html").write_text(console.export_html(), encoding="utf-8", errors="replace")
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
         message = f"the report cannot be written: {error}"
@@ -61,16 +65,16 @@ def _head(document: dict[str, Any]) -> Text:
 
 def _line(grade: str, said: str) -> Text:
     sign, colour = _SIGNS[grade]
-    return Text.assemble((sign, colour), f" {said}")
+    return Text.assemble((sign, colour), f" {_plain(said)}")
 
 
 def _counts(document: dict[str, Any]) -> Table:
     table = Table("from", "items", "bytes", box=None)
     for name, count in document["items"].items():
-        table.add_row(name, f"{count:,}", f"{document['bytes'][name]:,}")
+        table.add_row(Text(name), f"{count:,}", f"{document['bytes'][name]:,}")
     table.add_row()
     for name, count in document["target_items"].items():
-        table.add_row(f"→ {name}", f"{count:,}", f"{document['target_bytes'][name]:,}")
+        table.add_row(Text(f"→ {name}"), f"{count:,}", f"{document['target_bytes'][name]:,}")
     return table
 
 
@@ -78,7 +82,7 @@ def _fault(fault: dict[str, Any]) -> list[Text]:
     where = ", ".join(f"{name}: {count:,}" for name, count in fault["where"].items())
     lines = [_line(fault["grade"], f"{fault['kind']}: {fault['count']:,} × {fault['meaning']}  ({where})")]
     if fault["examples"]:
-        lines.append(Text(f"    e.g. {', '.join(fault['examples'])}", style="dim"))
+        lines.append(Text(_plain(f"    e.g. {', '.join(fault['examples'])}"), style="dim"))
     return [*lines, Text(f"    → {fault['way_out']}", style="dim")]
 
 
@@ -92,16 +96,22 @@ def _forecast(document: dict[str, Any]) -> Table:
     table.add_row("copy takes", f"{seconds['copy']:,} s", f"at {pace['write_units']:,} write units a second")
     table.add_row("", "", f"prices of {prices['region']}, {prices['as_of']}")
     for heaviest in document["heaviest_keys"][:1]:
-        table.add_row("heaviest key", f"{heaviest['index']} {heaviest['key']}", f"{heaviest['per_mille'] / 10} % of it")
+        key = _plain(f"{heaviest['index']} {heaviest['key']}")
+        table.add_row("heaviest key", Text(key), f"{heaviest['per_mille'] / 10} % of it")
     return table
 
 
 def _sample(sample: dict[str, Any]) -> Table:
-    table = Table(f"before: {sample['source']}", "after", show_lines=True)
+    table = Table(escape(f"before: {sample['source']}"), "after", show_lines=True)
     after = "\n\n".join(_shown(item) for item in sample["after"])
     table.add_row(Text(_shown(sample["before"])), Text(after))
     return table
 
 
 def _shown(item: dict[str, Any]) -> str:
-    return "\n".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in item.items())
+    return _plain("\n".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in item.items()))
+
+
+def _plain(said: str) -> str:
+    """Return a text without what a terminal would obey."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "�" for sign in said)

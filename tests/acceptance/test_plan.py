@@ -31,7 +31,7 @@ def test_a_proof_leaves_its_report_a_page_and_who_offended(scene: Scene) -> None
     left = {each.name: each for each in path.parent.iterdir() if each.stem.startswith("plan")}
     assert left.keys() == {"plan.json", "plan.html", "plan.offenders.jsonl"}, "no workbook is left"
     document = read(path)
-    assert (document["verdict"], document["items"]) == ("warn", {"users": 2})
+    assert (document["verdict"], document["items"]["users"]) == ("warn", 2)
     offender = json.loads(left["plan.offenders.jsonl"].read_text())
     assert offender == {"kind": "unknown-attribute", "detail": "shoeSize", "item": "users/user-000002"}
     assert "shoeSize" in left["plan.html"].read_text()
@@ -75,7 +75,7 @@ def test_init_refuses_a_report_that_failed_until_somebody_says_why(scene: Scene)
     [
         ({"verdict": "pass ", "items": {}}, REFUSED, "altered"),
         ({"schema": 99}, FAILED, "another version"),
-        ({"at_ms": "yesterday"}, FAILED, "no report of a proof"),
+        ({"begun_ms": "yesterday"}, FAILED, "no report of a proof"),
         (None, FAILED, "cannot be read as a report"),
     ],
 )
@@ -83,6 +83,7 @@ def test_init_refuses_a_file_that_is_not_what_was_written(
     scene: Scene, change: dict[str, Any] | None, code: int, says: str
 ) -> None:
     scene.set()
+    scene.legacy.fill("users", [user(1)])
     path = report_of(scene)
     path.write_text("no JSON" if change is None else json.dumps({**read(path), **change}))
     before = scene.snapshot()
@@ -93,13 +94,32 @@ def test_init_refuses_a_file_that_is_not_what_was_written(
 
 def test_init_refuses_a_sample_and_a_report_of_another_plan(scene: Scene) -> None:
     scene.set()
+    scene.legacy.fill("users", [user(1)])
     path = report_of(scene, "--sample", "5")
     done = scene.program.run("init", "--create-targets", "--report", str(path))
-    assert (done.code, "only 5 items a table were read" in done.err) == (REFUSED, True), done.said
+    assert (done.code, "only about 5 items a table were read" in done.err) == (REFUSED, True), done.said
     other = path.parent / "other.yaml"
     other.write_text((Path("plans") / "tyler-setup.yaml").read_text().replace("iso8601", "month", 1))
     done = scene.program.run("init", "--plan", str(other), "--report", str(path), "--override", "why not")
     assert (done.code, "another plan" in done.err) == (REFUSED, True), done.said
+
+
+def test_init_refuses_a_report_of_other_tables_and_a_reason_without_one(scene: Scene) -> None:
+    scene.set()
+    scene.legacy.fill("users", [user(1)])
+    path = report_of(scene)
+    scene.client.delete_table(TableName=scene.legacy.table("users"))
+    scene.legacy.create("users")
+    done = scene.program.run("init", "--create-targets", "--report", str(path))
+    assert (done.code, "other tables than these: users" in done.err) == (REFUSED, True), done.said
+    done = scene.program.run("init", "--create-targets", "--override", "because")
+    assert (done.code, "add --report" in done.err) == (REFUSED, True), done.said
+
+
+def test_a_report_is_json_by_name(scene: Scene) -> None:
+    scene.set()
+    done = scene.program.run("plan", "--report", "plan.workbook")
+    assert (done.code, "does not end with .json" in done.err) == (FAILED, True), done.said
 
 
 def test_a_report_that_cannot_be_written_is_named_and_the_exit_code_says_so(scene: Scene) -> None:

@@ -24,6 +24,9 @@ async def test_a_table_is_described_as_it_was_created(arena: Arena) -> None:
     assert found.ttl_attribute == "expires"
     assert found.status == "ACTIVE"
     assert (found.deletion_protection, found.replicas, found.encryption_key) == (False, (), None)
+    again = await arena.database.describe_table(table)
+    assert again is not None
+    assert again.identity == found.identity != ""
 
 
 async def test_a_plain_table_has_no_stream_no_ttl_no_indexes(arena: Arena) -> None:
@@ -60,10 +63,15 @@ async def test_creating_what_exists_is_refused(arena: Arena) -> None:
 async def test_a_deleted_table_is_gone_and_may_be_created_again(arena: Arena) -> None:
     table = await arena.table()
     await arena.put(table, item("p"))
+    before = await arena.database.describe_table(table)
     await arena.database.delete_table(table)
     assert await arena.database.describe_table(table) is None
     await arena.database.create_table(TableDefinition(table, (PK, SK)))
     assert await arena.scanned_all(table) == []
+    after = await arena.database.describe_table(table)
+    assert before is not None
+    assert after is not None
+    assert after.identity != before.identity
 
 
 async def test_a_protected_table_is_not_deleted(arena: Arena) -> None:

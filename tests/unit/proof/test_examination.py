@@ -64,7 +64,7 @@ PLANTED = {
     ),
     "the same in a set": Planted(
         "audit",
-        changed(audit("a"), count={"NS": ["0.1234567890123456"]}),
+        changed(audit("a"), count={"NS": ["0.12345678901234567890"]}),
         Fault("imprecise-number", "count"),
     ),
     "the same deep inside": Planted(
@@ -85,7 +85,12 @@ PLANTED = {
     "text to live": Planted("contractors", changed(KIM, ttl=text("soon")), Fault("ttl-not-a-number", "ttl")),
     "over already": Planted("contractors", changed(KIM, ttl=number(NOW_S)), Fault("expired", "ttl")),
     "a name that is ours": Planted("users", changed(ADA, GSI1PK=text("mine")), Fault("displaced", "GSI1PK")),
-    "a key that is ours": Planted("config", {"key": text(f"{MARK_PREFIX}1")}, Fault("reserved-key")),
+    "over for five years": Planted("contractors", changed(KIM, ttl=number(100_000)), Fault("ttl-long-ago", "ttl")),
+    "a key that is ours": Planted("config", {"key": text(f"{MARK_PREFIX}1"), "a": text("b")}, Fault("reserved-key")),
+    "a mark of ours": Planted("config", {"key": text(f"{MARK_PREFIX}1")}, Fault("mark")),
+    "bytes of a name that is copied three times": Planted(
+        "users", changed(ADA, name=text("x" * 136_500)), Fault("too-large")
+    ),
 }
 
 
@@ -106,15 +111,21 @@ def test_what_the_application_really_wrote_has_no_fault() -> None:
     assert {fault.kind for fault in found if FAULTS[fault.kind].grade is not Grade.NOTE} == set()
 
 
+PI, TENTH = "3.141592653589793", "0.30000000000000004"
+
+
 @pytest.mark.parametrize(
-    "figures", ["0", "-1", "9007199254740992", "12.5", "0.1", "123456789012345", "1E+30", "1234567890123450000"]
+    "figures",
+    ["0", "-1", "9007199254740992", "12.5", "0.1", "1E+30", "1E-130", "-9.9E+125", PI, TENTH],
 )
 def test_numbers_that_a_double_keeps_are_no_fault(figures: str) -> None:
     found = faults(TYLER, "audit", changed(audit("a"), count={"N": figures}))
     assert not any(fault.kind == "imprecise-number" for fault in found)
 
 
-@pytest.mark.parametrize(("figures", "milliseconds"), [("1.7954E+12", True), ("1795400000.5", False), ("2E+9", False)])
+@pytest.mark.parametrize(
+    ("figures", "milliseconds"), [("1.7954E+12", True), ("1795400000.5", False), ("2E+9", False), ("-1E-3", False)]
+)
 def test_time_to_live_is_read_as_dynamodb_writes_numbers(figures: str, *, milliseconds: bool) -> None:
     found = faults(TYLER, "contractors", changed(KIM, ttl={"N": figures}))
     assert (Fault("ttl-in-milliseconds", "ttl") in found) is milliseconds
@@ -172,3 +183,39 @@ def test_every_kind_has_a_name_for_what_to_do() -> None:
     planted = {each.fault.kind for each in PLANTED.values()} | {"not-invertible", "irreversible"}
     assert planted | of_all_items == FAULTS.keys()
     assert all(kind.meaning and kind.way_out for kind in FAULTS.values())
+
+
+FUNCTION = """
+def short(image):
+    nick = image.get("nick", {}).get("S")
+    return None if nick is None else {"S": nick}
+"""
+INDEXED = ONE_TABLE.replace(
+    "target: {table: target, key: {PK: S, SK: S}, ",
+    "target: {table: target, key: {PK: S, SK: S}, indexes: {G: {key: {G: S}}}, ",
+).replace('derived: {tick: {python: "impure:FUNCTION"}}', 'indexes: {G: [{python: "fn:short", type: S}]}')
+
+
+def indexed(folder: Path) -> Plan:
+    (folder / "fn.py").write_text(FUNCTION)
+    (folder / "plan.yaml").write_text(INDEXED.replace("attributes: [id]", "attributes: [id, nick]"))
+    return load_plan(folder / "plan.yaml", variables={})
+
+
+def test_a_function_that_makes_no_index_key_leaves_the_item_out_and_that_is_no_fault(tmp_path: Path) -> None:
+    found = faults(indexed(tmp_path), "things", {"id": text("a")})
+    assert found == {Fault("index-key-absent", "THING G")}
+
+
+def test_a_secret_that_a_function_puts_into_a_key_is_found(tmp_path: Path) -> None:
+    found = faults(indexed(tmp_path), "things", {"id": text("a"), "nick": text("eyJa.eyJb.c")})
+    assert Fault("secret-in-key", "G") in found
+
+
+def test_an_item_that_cannot_even_be_measured_is_one_fault_and_no_end() -> None:
+    (found,) = Examiner(TYLER, now_s=NOW_S).examine(TYLER.sources["users"], changed(ADA, x=nested(40))).faults
+    assert found.kind == "untranslatable"
+
+
+def test_what_came_home_from_the_target_is_known() -> None:
+    assert faults(TYLER, "users", changed(ADA, _target={"M": {}})) <= {Fault("displaced", "_target")}
