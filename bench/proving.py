@@ -101,7 +101,7 @@ async def prove(items: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         workbook = Path(folder) / "plan.workbook"
         settings = ProofSettings(Pace(10_000), read_prices(None), workbook=workbook)
-        proof = Proof(ProofPorts(database, plan, SystemClock()), settings)  # type: ignore[arg-type]
+        proof = await Proof.begin(ProofPorts(database, plan, SystemClock()), settings)  # type: ignore[arg-type]
         document = await proof.run()
         size_mb = workbook.stat().st_size // 1024**2
         proof.close(done=True)

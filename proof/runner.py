@@ -1,6 +1,7 @@
 """Prove a plan on its tables: describe, read, look at every item, add up, forecast. Nothing is written but a workbook.
 
-The main path is `Proof.run`. It goes on where an earlier one of the same plan and scope was killed (`proof.workbook`).
+The main path is `Proof.begin` and `Proof.run`. It goes on where an earlier one of the same plan, on the same tables, was
+killed (`proof.workbook`).
 """
 
 import json
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from domain.clock import Clock
 from domain.errors import FatalError
@@ -58,32 +59,43 @@ class ProofSettings:
 
 
 class Proof:
-    """One proof; `run` is called once, and then `close`."""
+    """One proof: `begin`, `run`, `close`."""
 
-    _workbook: Workbook
-
-    def __init__(self, ports: ProofPorts, settings: ProofSettings) -> None:
-        """Nothing is opened yet."""
+    def __init__(self, ports: ProofPorts, settings: ProofSettings, tables: Preflight, workbook: Workbook) -> None:
+        """See `begin`."""
         self._ports = ports
         self._settings = settings
         self._plan = ports.plan
-        self._census = Census()
+        self._tables = tables
+        self._workbook = workbook
+        self._census = Census.read(workbook.census() or Census().document())
         self._of_all: list[tuple[str, str, str]] = []
         self._examiner = Examiner(ports.plan, now_s=ports.clock.wall_ms() // 1000)
         self._budget = ReadBudget(ports.clock, settings.pace.read_units)
         self._behind: dict[tuple[str, int], Cursor] = {}
         self._saved = ports.clock.monotonic()
 
+    @classmethod
+    async def begin(cls, ports: ProofPorts, settings: ProofSettings) -> Self:
+        """Look at the tables, and take up what was found before of this plan in them; a sample is never taken up.
+
+        Raises FatalError when a legacy table is not there, or the workbook cannot be used.
+        """
+        tables = examine(ports.plan, await describe_all(ports.database, ports.plan))
+        if tables.sources_missing:
+            raise FatalError("\n".join(["the plan does not fit the account:", *tables.problems]))
+        about = json.dumps([SCHEMA, ports.plan.hash, dict(tables.identities)], sort_keys=True)
+        path = settings.workbook if settings.sample is None else None
+        return cls(ports, settings, tables, Workbook.open(path, about=about, now_ms=ports.clock.wall_ms()))
+
     async def run(self) -> dict[str, Any]:
-        """Return the report. Raises FatalError when a legacy table is not there, or the workbook cannot be used."""
-        tables = await self._tables()
-        self._open(tables)
-        await self._read_all(tables)
+        """Read everything that is left to read; return the report."""
+        await self._read_all()
         expected = None
         if self._settings.sample is None:
             expected = forecast(self._census, self._settings.pace, self._settings.prices)
             self._look_at_keys(expected)
-        return report(await self._evidence(tables, expected))
+        return report(await self._evidence(expected))
 
     def offenders(self) -> Iterator[dict[str, str]]:
         """Yield every offender that was kept, masked."""
@@ -92,26 +104,12 @@ class Proof:
 
     def close(self, *, done: bool) -> None:
         """Close the workbook; when all is ``done`` it goes."""
-        if hasattr(self, "_workbook"):
-            self._workbook.close(remove=done)
+        self._workbook.close(remove=done)
 
-    async def _tables(self) -> Preflight:
-        found = examine(self._plan, await describe_all(self._ports.database, self._plan))
-        if found.sources_missing:
-            raise FatalError("\n".join(["the plan does not fit the account:", *found.problems]))
-        return found
-
-    def _open(self, tables: Preflight) -> None:
-        """Take up what was found before of this plan and these very tables; a sample is never taken up."""
-        path = self._settings.workbook if self._settings.sample is None else None
-        about = json.dumps([SCHEMA, self._plan.hash, dict(tables.identities)], sort_keys=True)
-        self._workbook = Workbook.open(path, about=about, now_ms=self._ports.clock.wall_ms())
-        self._census = Census.read(self._workbook.census() or Census().document())
-
-    async def _read_all(self, tables: Preflight) -> None:
+    async def _read_all(self) -> None:
         scanning = Scanning(self._ports.database, self._budget, self._settings.sample)
         for source in self._plan.sources.values():
-            segments = scanning.segments(tables.sizes[source.name])
+            segments = scanning.segments(self._tables.sizes[source.name])
             cursors = self._workbook.cursors(source.name, segments)
             self._ports.told(source.name, self._census.items[source.name])
             await scanning.read(source.definition.name, cursors, partial(self._take, source))
@@ -156,11 +154,11 @@ class Proof:
         self._behind.clear()
         self._saved = self._ports.clock.monotonic()
 
-    async def _evidence(self, tables: Preflight, expected: Forecast | None) -> Evidence:
+    async def _evidence(self, expected: Forecast | None) -> Evidence:
         samples = [sample for source in self._plan.sources.values() for sample in await self._samples(source)]
         scope = Scope(self._settings.sample, self._workbook.begun_ms, self._ports.clock.wall_ms())
         prices = self._settings.prices
-        return Evidence(self._plan, scope, tables, self._census, self._findings(), expected, prices, samples)
+        return Evidence(self._plan, scope, self._tables, self._census, self._findings(), expected, prices, samples)
 
     def _findings(self) -> list[Finding]:
         found = [

@@ -31,7 +31,7 @@ async def proven(ports: ProofPorts, options: PlanOptions) -> dict[str, Any]:
         raise FatalError(f"{options.report} does not end with .json", hint="so that its page and others fit beside it")
     workbook = None if options.report is None else options.report.with_suffix(".workbook")
     settings = ProofSettings(options.pace, read_prices(options.prices), options.sample, options.shown, workbook)
-    proof, done = Proof(ports, settings), False
+    proof, done = await Proof.begin(ports, settings), False
     try:
         document = await proof.run()
         if options.report is not None:

@@ -65,7 +65,7 @@ async def test_a_whole_migration_stays_within_the_policy_of_its_plan() -> None:
     async with ready(venue, "tyler-setup", users=[ADA, BOB], audit=[audit("a")]) as (world, crew):
         watch.asked -= {("CreateTable", world.table(name)) for name in world.plan.sources}  # that was the test itself
         settings = ProofSettings(Pace(1000), read_prices(None))
-        proof = Proof(ProofPorts(world.database, world.plan, venue.clock), settings)
+        proof = await Proof.begin(ProofPorts(world.database, world.plan, venue.clock), settings)
         await proof.run()
         await Questioner(world.database, world.plan, Patience()).ask_all()
         await world.put("users", changed(ADA, lastLogin=number(5)))

@@ -30,7 +30,7 @@ def settings(workbook: Path | None = None, **others: object) -> ProofSettings:
 
 
 async def proved(world: World, wanted: ProofSettings) -> dict[str, Any]:
-    proof = Proof(ProofPorts(world.database, world.plan, world.venue.clock), wanted)
+    proof = await Proof.begin(ProofPorts(world.database, world.plan, world.venue.clock), wanted)
     document = await proof.run()
     proof.close(done=True)
     return document
@@ -64,7 +64,7 @@ async def test_faults_are_counted_and_their_items_named_without_what_is_secret(v
     token = "eyJhbGciOi.eyJzdWIi.c2ln"
     await world.put("users", changed(BOB, shoeSize=text("42")), changed(BOB, id=text("x" * 2045)))
     await world.put("audit", *(audit(f"b{number}", user=token) for number in range(7)))
-    proof = Proof(ProofPorts(world.database, world.plan, world.venue.clock), settings())
+    proof = await Proof.begin(ProofPorts(world.database, world.plan, world.venue.clock), settings())
     document = await proof.run()
     assert document["verdict"] == "fail"
     assert kinds(document) == {"key-unusable": 1, "unknown-attribute": 1, "secret-in-key": 7}
@@ -94,12 +94,12 @@ async def test_a_proof_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(tw
         for _ in range(page):
             dying.hold(scans_of(world.table("audit"))).release()
         dying.crash(scans_of(world.table("audit")))
-        proof = Proof(ProofPorts(dying, world.plan, twin.clock), settings(place))
+        proof = await Proof.begin(ProofPorts(dying, world.plan, twin.clock), settings(place))
         with pytest.raises((Crashed, BaseExceptionGroup)):
             await proof.run()
         proof.close(done=False)
     reading = SeamedDatabase(world.database)
-    proof = Proof(ProofPorts(reading, world.plan, twin.clock), settings(place))
+    proof = await Proof.begin(ProofPorts(reading, world.plan, twin.clock), settings(place))
     document = await proof.run()
     proof.close(done=True)
     pages = [call for call in reading.calls if call.method == "scan_page" and call.table == world.table("users")]
@@ -121,11 +121,16 @@ async def test_no_secret_stands_in_what_a_proof_leaves(twin: Venue, tmp_path: Pa
     await world.put("audit", audit("a1", user=secrets[2]))
     await world.put("config", {"key": text(secrets[3]), "teamSize": text("[/x] [red]")})
     path = tmp_path / "plan.json"
-    proof = Proof(ProofPorts(world.database, world.plan, twin.clock), settings(path.with_suffix(".workbook"), shown=9))
+    wanted, ports = settings(path.with_suffix(".workbook"), shown=9), ProofPorts(world.database, world.plan, twin.clock)
+    proof = await Proof.begin(
+        ProofPorts(world.database, world.plan, twin.clock), settings(path.with_suffix(".workbook"), shown=9)
+    )
     document = await proof.run()
     proof.close(done=False)
     workbook = path.with_suffix(".workbook").read_bytes().decode("latin-1")
-    again = Proof(ProofPorts(world.database, world.plan, twin.clock), settings(path.with_suffix(".workbook"), shown=9))
+    again = await Proof.begin(
+        ProofPorts(world.database, world.plan, twin.clock), settings(path.with_suffix(".workbook"), shown=9)
+    )
     write_files(await again.run(), again.offenders(), path)
     again.close(done=True)
     said = [path.with_suffix(ending).read_text() for ending in (".json", ".html", ".offenders.jsonl")]
@@ -139,7 +144,7 @@ async def test_what_was_read_of_other_tables_of_the_same_names_does_not_count(tm
     for users in (3, 5):
         venue = Venue.in_memory()
         world = await filled(venue, users=users)
-        proof = Proof(ProofPorts(world.database, world.plan, venue.clock), settings(place))
+        proof = await Proof.begin(ProofPorts(world.database, world.plan, venue.clock), settings(place))
         document = await proof.run()
         proof.close(done=False)
         assert document["items"]["users"] == users
@@ -153,7 +158,7 @@ async def test_a_hot_key_is_told_once_whatever_was_interrupted(
     world = await filled(twin, users=1_001)
     place = tmp_path / "plan.workbook"
     for pace, hot in ((40_000, 1), (40_000, 1), (10, 0)):
-        proof = Proof(ProofPorts(world.database, world.plan, twin.clock), settings(place, pace=Pace(pace)))
+        proof = await Proof.begin(ProofPorts(world.database, world.plan, twin.clock), settings(place, pace=Pace(pace)))
         document = await proof.run()
         proof.close(done=False)
         assert kinds(document).get("hot-partition", 0) == hot
@@ -182,7 +187,7 @@ async def test_the_budget_is_kept(twin: Venue) -> None:
 async def test_two_items_that_call_for_one_key_are_a_collision(twin: Venue) -> None:
     """No plan that loads has such keys; so one is bent here."""
     world = await filled(twin)
-    proof = Proof(ProofPorts(world.database, same_key(world.plan), twin.clock), settings())
+    proof = await Proof.begin(ProofPorts(world.database, same_key(world.plan), twin.clock), settings())
     assert kinds(await proof.run())["collision"] == 2
     proof.close(done=True)
 
