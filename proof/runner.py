@@ -1,7 +1,7 @@
 """Prove a plan on its tables: describe, read, look at every item, add up, forecast. Nothing is written but a workbook.
 
-The main path is `Proof.begin` and `Proof.run`. It goes on where an earlier one of the same plan, on the same tables, was
-killed (`proof.workbook`).
+The main path is `Proof.begin` and `Proof.run`. It goes on where an earlier one of the same plan, on the same tables,
+was killed (`proof.workbook`).
 """
 
 import json

@@ -122,15 +122,11 @@ async def test_no_secret_stands_in_what_a_proof_leaves(twin: Venue, tmp_path: Pa
     await world.put("config", {"key": text(secrets[3]), "teamSize": text("[/x] [red]")})
     path = tmp_path / "plan.json"
     wanted, ports = settings(path.with_suffix(".workbook"), shown=9), ProofPorts(world.database, world.plan, twin.clock)
-    proof = await Proof.begin(
-        ProofPorts(world.database, world.plan, twin.clock), settings(path.with_suffix(".workbook"), shown=9)
-    )
+    proof = await Proof.begin(ports, wanted)
     document = await proof.run()
     proof.close(done=False)
     workbook = path.with_suffix(".workbook").read_bytes().decode("latin-1")
-    again = await Proof.begin(
-        ProofPorts(world.database, world.plan, twin.clock), settings(path.with_suffix(".workbook"), shown=9)
-    )
+    again = await Proof.begin(ports, wanted)
     write_files(await again.run(), again.offenders(), path)
     again.close(done=True)
     said = [path.with_suffix(ending).read_text() for ending in (".json", ".html", ".offenders.jsonl")]
