@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from domain.items import AttributeValue, Item
+from domain.phases import Side
 from domain.tables import TableDefinition
 from dynamo.ports import Items, Page, QueryRequest, ScanRequest
 from mapping.patterns import AccessPattern
@@ -79,9 +80,15 @@ class Questioner:
         """Ask every pattern of the plan; return what came out, by its name."""
         return {name: await self._ask(pattern) for name, pattern in self._plan.queries.items()}
 
+    async def answers(self, pattern: AccessPattern, asked: Item, side: Side) -> int:
+        """Ask one side once, as its application does; return how many items came."""
+        if side is Side.SOURCE:
+            return len([each async for each in self._legacy(pattern, asked)])
+        return len([each async for each in self._target(pattern, asked, limit=None)])
+
     async def _ask(self, pattern: AccessPattern) -> Outcome:
         outcome = Outcome()
-        for image in await self._cases(pattern):
+        for image in await self.cases(pattern):
             answers, different = await self._settled(pattern, image)
             outcome.cases += 1
             outcome.answers += answers
@@ -100,7 +107,7 @@ class Questioner:
                 return len(expected), different
             await asyncio.sleep(self._patience.pause)
 
-    async def _cases(self, pattern: AccessPattern) -> list[Item]:
+    async def cases(self, pattern: AccessPattern) -> list[Item]:
         """Return sampled items that ask different things."""
         found: dict[tuple[str, ...], Item] = {}
         async for image in self._scanned(pattern.source):

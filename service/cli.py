@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from domain.errors import FatalError
+from domain.phases import Side
 from ledger.requests import Request, RequestKind
 from service import console
 from service.console import ERR, carry_out
@@ -186,6 +187,41 @@ def reconcile(
     if queries:
         carry_out(lambda: compare_queries(settings, samples=samples, json=json))
     carry_out(lambda: compare_now(settings, repair=repair, json=json))
+
+
+@APP.command()
+def baseline(
+    plan: Plan = None,
+    duration: Annotated[float, typer.Option(min=0.1, help="s: how long to ask")] = 60.0,
+    concurrency: Annotated[int, typer.Option(min=1, help="how many ask side by side")] = 4,
+    side: Annotated[Side, typer.Option(help="which side is asked")] = Side.SOURCE,
+    output: Annotated[Path | None, typer.Option("--output", help="write the figures there (JSON)")] = None,
+    json: Json = False,
+) -> None:
+    """Measure latency and errors of the plan's queries on one side: percentiles of whole answers.
+
+    Example: tableturn baseline --duration 300 --concurrency 8 --output before.json
+    """
+    from service.baseline import BaselineOptions
+    from service.commands import measure_baseline
+
+    settings, options = settings_of(plan=plan), BaselineOptions(duration, concurrency, side)
+    carry_out(lambda: measure_baseline(settings, options, output, json=json))
+
+
+@APP.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="what `tableturn baseline --output` wrote first")],
+    after: Annotated[Path, typer.Argument(help="and later")],
+    json: Json = False,
+) -> None:
+    """Set two baselines side by side: p95 below 200 ms, errors below 0.1 %, no worse than before. Exit code 3 if not.
+
+    Example: tableturn compare before.json after.json
+    """
+    from service.commands import compare_baselines
+
+    carry_out(lambda: compare_baselines(before, after, json=json))
 
 
 @APP.command()

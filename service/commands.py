@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group
@@ -30,10 +31,11 @@ from reconcile.queries import Questioner
 from reconcile.rechecks import Patience
 from reconcile.runner import ComparePorts, CompareSettings, Comparison
 from service import asking
+from service.baseline import BaselineOptions, compare, measure, read_baseline
 from service.console import ERR, OUT, Exit, as_json, gates_table
 from service.initialising import InitOptions, InitWishes, initialise
 from service.planning import PlanOptions, proven
-from service.planreport import page
+from service.planreport import page, write_document
 from service.session import Session, ledger_name, session
 from service.settings import Settings
 from service.status import status
@@ -147,6 +149,43 @@ async def compare_queries(settings: Settings, *, samples: int, json: bool) -> Ex
             for different in found["differences"]:
                 OUT.print(f"    {different}")
     return Exit.REFUSED if differing else Exit.DONE
+
+
+async def measure_baseline(settings: Settings, options: BaselineOptions, output: Path | None, *, json: bool) -> Exit:
+    """``tableturn baseline``."""
+    async with session(settings) as opened:
+        questioner = Questioner(opened.database, opened.plan, Patience(), samples=options.samples)
+        document = await measure(questioner, opened.plan, opened.clock, options)
+    if output is not None:
+        write_document(document, output)
+    if json:
+        as_json(document)
+    else:
+        table = Table("query", "asked", "errors", "p50 ms", "p95 ms", "p99 ms", "max ms")
+        for name, each in document["queries"].items():
+            times = [f"{each[figure] / 1000:.1f}" for figure in ("p50_us", "p95_us", "p99_us", "max_us")]
+            table.add_row(name, str(each["asked"]), str(each["errors"]), *times)
+        OUT.print(table)
+    return Exit.DONE
+
+
+async def compare_baselines(before: Path, after: Path, *, json: bool) -> Exit:
+    """``tableturn compare``."""
+    document = compare(read_baseline(before), read_baseline(after))
+    if json:
+        as_json(document)
+    else:
+        table = Table("", "query", "p95 ms before", "after", "errors", "")
+        for name, each in document["queries"].items():
+            then = "" if each["before"] is None else f"{each['before']['p95_us'] / 1000:.1f}"
+            now, sign = each["after"], "✗" if each["failed"] else "✓"
+            table.add_row(
+                sign, name, then, f"{now['p95_us'] / 1000:.1f}", str(now["errors"]), "; ".join(each["failed"])
+            )
+        OUT.print(table)
+        for name in document["missing"]:
+            OUT.print(f"✗ {name} was asked before and not after")
+    return Exit.DONE if document["passes"] else Exit.REFUSED
 
 
 async def show_gates(settings: Settings, kind: RequestKind, *, json: bool) -> Exit:

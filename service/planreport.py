@@ -50,12 +50,23 @@ def write_files(document: dict[str, Any], offenders: Iterable[dict[str, str]], p
         path.unlink(missing_ok=True)  # an older report beside newer pages would be believed
         path.with_suffix(".offenders.jsonl").write_text("".join(lines), encoding="utf-8", errors="replace")
         path.with_suffix(".html").write_text(console.export_html(), encoding="utf-8", errors="replace")
-        partial = path.with_suffix(".partial")
+    except OSError as error:
+        raise _unwritten(error) from error
+    write_document(document, path)
+
+
+def write_document(document: dict[str, Any], path: Path) -> None:
+    """Write a document whole or not at all. Raises FatalError naming the file."""
+    partial = path.with_suffix(".partial")
+    try:
         partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        message = f"the report cannot be written: {error}"
-        raise FatalError(message, hint="name another --report, or make room") from error
+        raise _unwritten(error) from error
+
+
+def _unwritten(error: OSError) -> FatalError:
+    return FatalError(f"the report cannot be written: {error}", hint="name another file, or make room")
 
 
 def _head(document: dict[str, Any]) -> Text:

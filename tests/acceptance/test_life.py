@@ -15,8 +15,8 @@ from tests.acceptance.scene import LIVELY, Scene
 pytestmark = pytest.mark.timeout(300)  # half a minute each, on a machine that does nothing else
 
 COMMANDS = (
-    "demo", "plan", "init", "run", "status", "reconcile", "cutover", "rollback", "complete", "abort",
-    "quarantine list", "quarantine retry", "quarantine drop",
+    "demo", "plan", "init", "run", "status", "reconcile", "baseline", "compare", "cutover", "rollback",
+    "complete", "abort", "quarantine list", "quarantine retry", "quarantine drop",
 )  # fmt: skip
 STATUS = {
     "plan", "phase", "serving", "writable", "flag_epoch", "rollbacks", "worker_alive_ms_ago", "sources", "lag_ms",
@@ -48,6 +48,7 @@ def test_a_whole_migration_by_command_line(scene: Scene) -> None:
     asked = program.good("reconcile", "--queries", "--json").document
     assert len(asked) == 12
     assert all(found["answers"] and not found["differences"] for found in asked.values()), asked
+    _measured(program)
     _ended_by_sigterm(scene)
     worker = program.work().leading()
     began, leads = (worker.logged(name)["at"] for name in ("listening", "leading"))
@@ -93,6 +94,18 @@ def _planned_and_initialised(scene: Scene) -> None:
     assert (told["ledger"], told["dry_run"]) == (scene.ledger, False)
     assert len(told["steps"]) == 1 + 5 + len(SAMPLED) + 1
     assert scene.phase == "CAPTURE"
+
+
+def _measured(program: Program) -> None:
+    """Both sides asked for a moment; the comparison of a side with itself is read back."""
+    for side in ("source", "target"):
+        words = ("baseline", "--side", side, "--duration", "1", "--output", f"{side}.json", "--json")
+        found = program.good(*words).document["queries"]
+        assert len(found) == 12
+        assert all(each["asked"] and not each["errors"] for each in found.values()), found
+    compared = program.run("compare", "target.json", "target.json", "--json")
+    assert compared.code in {0, 3}, compared.said
+    assert len(compared.document["queries"]) == 12
 
 
 def _status(program: Program, *, phase: str) -> None:
