@@ -326,7 +326,7 @@ class _Story:
     async def _rest(self, writers: list[asyncio.Task[None]]) -> None:
         """Let everything come to rest, and hold it against what was wanted."""
         self.chaos.loses = ()  # a stray that nobody was told of would be nobody's fault
-        await self._until(lambda: not self.truth.gaps, "every gap is mended")
+        await self._until(self._is_told, "every gap is mended")
         if self.truth.served == "target" and self.random.random() < _STRAYS:
             await self._stray()
         self.chaos.over = True
@@ -339,6 +339,14 @@ class _Story:
         await self._until(self._agree, "both sides agree", at_last=self._hold)
         await asyncio.sleep(2 * LATEST_LANDING)
         self._hold()
+
+    def _is_told(self) -> bool:
+        """Tell whether every stream is on, and the very one that is followed; what happens while one is off is not told."""
+        standing = {
+            name: table.log for name, table in self.world.twin._server.tables.items() if name in self.truth.arns
+        }
+        current = all(log is not None and log.arn == self.truth.arns[name] for name, log in standing.items())
+        return current and not self.truth.gaps
 
     def _agree(self) -> bool:
         differences = self.court.standing.differences(serving=self.truth.served, excused=self._excused())

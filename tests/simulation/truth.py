@@ -70,7 +70,7 @@ class LedgerRow:
 class Truth:
     """Grows with every effect. ``wanted`` goes by source id; ``records`` by table and number; ``gaps`` by stream.
 
-    ``captured``: when the epoch in force of a stream began; ``epochs``: which one that is.
+    ``arns``: the stream that is followed, by table. ``captured``: when the epoch in force of a stream began; ``epochs``: which one that is.
     """
 
     plan: Plan
@@ -93,6 +93,7 @@ class Truth:
     writes: int = 0
     gaps: set[str] = field(default_factory=set)
     captured: dict[str, float] = field(default_factory=dict)
+    arns: dict[str, str] = field(default_factory=dict)
     epochs: dict[str, int] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     _translations: Memo[dict[TargetKey, Item]] = field(default_factory=Memo)
@@ -186,6 +187,7 @@ class Truth:
                 self.reasons[fields["reason"]] += 1
             case "streams", stream:
                 (self.gaps.add if fields["gap"] else self.gaps.discard)(stream)
+                self.arns[fields["table"]] = fields["arn"]
                 if self.epochs.get(stream) != fields["epoch"]:
                     self.epochs[stream], self.captured[stream] = fields["epoch"], self.now()
             case "switch", "current":
