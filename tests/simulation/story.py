@@ -341,12 +341,10 @@ class _Story:
         self._hold()
 
     def _is_told(self) -> bool:
-        """Tell whether every stream is on, and the very one that is followed; what happens while one is off is not told."""
-        standing = {
-            name: table.log for name, table in self.world.twin._server.tables.items() if name in self.truth.arns
-        }
-        current = all(log is not None and log.arn == self.truth.arns[name] for name, log in standing.items())
-        return current and not self.truth.gaps
+        """Tell whether every stream is on, and is the one that is followed: else nothing tells of what happens."""
+        tables = self.world.twin._server.tables
+        logs = {name: tables[name].log for name in self.truth.arns}
+        return not self.truth.gaps and all(log and log.arn == self.truth.arns[name] for name, log in logs.items())
 
     def _agree(self) -> bool:
         differences = self.court.standing.differences(serving=self.truth.served, excused=self._excused())
