@@ -70,8 +70,8 @@ class LedgerRow:
 class Truth:
     """Grows with every effect. ``wanted`` goes by source id; ``records`` by table and number; ``gaps`` by stream.
 
-    ``arns``: the stream that is followed, by table. ``captured``: when the epoch in force of a stream began; ``epochs``:
-    which one that is.
+    ``arns``: the stream that is followed, by table. ``captured``: when the epoch in force of a stream began; and
+    ``epochs``: which one that is.
     """
 
     plan: Plan
