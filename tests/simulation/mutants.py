@@ -80,6 +80,9 @@ MUTANTS = [
         "backfill begun before capture",
         (
             Edit("tests.crew", "if phase is Phase.BACKFILL:", "if phase in {Phase.CAPTURE, Phase.BACKFILL}:"),
+            # Without the net below it: followers apply even in CAPTURE once a segment of their source is begun.
+            Edit("sync.loss", "return stream.side is Side.SOURCE and bool(await ledger.segments.of(stream.name))",
+                 "return False"),
         ),
     ),
     Mutant(
