@@ -113,12 +113,12 @@ class Migration:
     ) -> State:
         """Move to ``phase`` and change flag and count of rollbacks as ``change`` says, all in one transaction.
 
-        ``also`` and the history row are part of it. Raises ConditionFailed when somebody else moved first, FatalError
-        for a phase that may not follow (`domain.phases.FOLLOWERS`).
+        ``also`` and the history row are part of it. Raises ConditionFailed when somebody else moved first; so it does
+        for a phase that may not follow (`domain.phases.FOLLOWERS`): what the caller decided by is no longer so.
         """
         if phase is not state.phase and phase not in FOLLOWERS[state.phase]:
             message = f"{phase} may not follow {state.phase} ({why})"
-            raise FatalError(message, hint="report this; nothing was changed")
+            raise ConditionFailed(message)
         flag = state.flag
         wanted = replace(
             flag,

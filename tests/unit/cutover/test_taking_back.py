@@ -1,5 +1,7 @@
 """Taking a switch back by itself: the exact earlier state, once, against what may still land (protocol §8)."""
 
+import asyncio
+
 import pytest
 
 from cutover.sequence import take_back
@@ -79,5 +81,21 @@ async def test_a_switch_whose_unfence_took_place_is_not_taken_back() -> None:
     closing = (crew.ledger.switches.close_action(journal),)
     await crew.ledger.migration.move(state, Phase.BAKE, why="unfence", also=closing, change=StateChange(writable=True))
     assert await take_back(crew.ledger, "why") is True
+    after = await world.ledger.migration.state()
+    assert (after.phase, after.flag.serving, after.flag.writable) == (Phase.BAKE, Side.TARGET, True)
+
+
+async def test_an_unfence_that_lands_while_it_is_taken_back_stands() -> None:
+    """Between the looks at the journal and at the state: found by the simulation, it ended the worker for good."""
+    world, crew = await switching(serving=Side.TARGET, phase=Phase.CUTOVER)
+    journal, state = await crew.ledger.switches.current(), await crew.ledger.migration.state()
+    assert journal is not None
+    looking = crew.database.hold(lambda call: call.method == "get_item" and call.mentions("migration", "state"))
+    taking = asyncio.create_task(take_back(crew.ledger, "the worker stopped in the middle"))
+    await looking.reached.wait()
+    closing = (crew.ledger.switches.close_action(journal),)
+    await crew.ledger.migration.move(state, Phase.BAKE, why="unfence", also=closing, change=StateChange(writable=True))
+    looking.release()
+    assert await taking is True
     after = await world.ledger.migration.state()
     assert (after.phase, after.flag.serving, after.flag.writable) == (Phase.BAKE, Side.TARGET, True)

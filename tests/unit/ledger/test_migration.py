@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.errors import FatalError
+from domain.errors import ConditionFailed
 from domain.phases import FOLLOWERS, Phase
 from tests.world import Venue, World
 
@@ -17,7 +17,7 @@ async def _world() -> World:
 async def test_a_phase_that_may_not_follow_is_refused_and_nothing_is_changed(phase: Phase) -> None:
     world = await _world()
     state = await world.ledger.migration.state()
-    with pytest.raises(FatalError, match=f"{phase} may not follow CAPTURE"):
+    with pytest.raises(ConditionFailed, match=f"{phase} may not follow CAPTURE"):
         await world.ledger.migration.move(state, phase, why="a mistake")
     assert await world.ledger.migration.state() == state
 
