@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 
 from apply.door import Door
 from backfill.pacing import RETENTION, Pacer
-from backfill.segments import planned
 from domain.clock import Clock
 from domain.items import Item
 from domain.tables import TableDefinition
 from dynamo.ports import Database, ScanRequest
+from dynamo.segments import planned
 from ledger.book import Ledger
 from ledger.cursors import SegmentRow, Segments
 from ledger.hints import Bell

@@ -46,6 +46,10 @@ class TableDefinition:
     deletion_protection: bool = False
     point_in_time_recovery: bool = False
 
+    def key_in(self, index: str | None) -> tuple[KeyAttribute, ...]:
+        """Return the key schema of one of its indexes; that of the table itself for None."""
+        return next((each.key for each in self.indexes if each.name == index), self.key)
+
     def key_of(self, item: Item) -> Item:
         """Return the key attributes of an item."""
         return {attribute.name: item[attribute.name] for attribute in self.key}

@@ -104,14 +104,9 @@ def _problems(
             way_out = f"use one of {', '.join(names)}" if names else "ask the table itself"
             yield Problem(f"{where}.{side}.index", f"{table.name} has no index {index!r}", way_out)
             return
-    hash_name = _hash_name(source, file.legacy.index)
+    hash_name = source.key_in(file.legacy.index)[0].name
     if file.legacy.index is not None and file.legacy.key is None:
         yield Problem(f"{where}.legacy.key", "an index is asked by its hash key", f"write key: {hash_name}")
     if file.legacy.key is not None and file.legacy.key != hash_name:
         what = f"{file.legacy.key} is no hash key of {file.legacy.index or source.name}"
         yield Problem(f"{where}.legacy.key", what, f"use {hash_name}, or leave it out: then all is read")
-
-
-def _hash_name(table: TableDefinition, index: str | None) -> str:
-    found = next((each.key for each in table.indexes if each.name == index), table.key)
-    return found[0].name

@@ -11,8 +11,8 @@ from domain.positions import Version
 from mapping.entities import Entity, IndexEntry
 from mapping.overrides import LEGACY, TARGET
 from mapping.plan import Plan, SourceTable, Translation
+from mapping.rules import Rule
 from mapping.sizes import ITEM_BYTES, MISSHAPEN, TooLarge, item_size
-from mapping.templates import Part, Template
 from proof.capacity import Entry, entries, index_name
 from proof.faults import Fault
 from proof.secrets import hide, is_secret
@@ -64,7 +64,11 @@ class Examiner:
         """``now_s`` tells which items have expired."""
         self._plan = plan
         self._now_s = now_s
-        self._keys = {name: _key_parts(entity) for name, entity in plan.entities.items()}
+        self._undeclared = {name: _key_parts(each) - each.home.sensitive for name, each in plan.entities.items()}
+        self._made = {name: _made_keys(each) for name, each in plan.entities.items()}
+        self._entries = {
+            (source, name): own for source, each in plan.entities.items() for name, own in _entries_by_name(each)
+        }
 
     def examine(self, source: SourceTable, image: Item) -> Examined:
         """Translate there and back, and collect every fault; an item that cannot even be measured has size 0."""
@@ -74,22 +78,22 @@ class Examiner:
             if Fault("mark") in faults:
                 return Examined(source.name, source_id, size, (), tuple(faults))
             faults += [*self._of_attributes(source, image), *self._of_lifetime(source, image)]
-            written, found = self._translated(source, image)
+            written, found = self._translated(source, source_id, image)
         except (DataError, *MISSHAPEN) as error:
             says = error.message if isinstance(error, DataError) else type(error).__name__
             return Examined(source.name, f"{source.name}/?", 0, (), (Fault("untranslatable", says=says),))
         return Examined(source.name, source_id, size, written, (*faults, *found))
 
-    def _translated(self, source: SourceTable, image: Item) -> tuple[tuple[Written, ...], list[Fault]]:
+    def _translated(self, source: SourceTable, source_id: str, image: Item) -> tuple[tuple[Written, ...], list[Fault]]:
         try:
             made = self._plan.translate(source.name, image)
         except DataError as error:
             return (), [Fault(self._why_not(source, image, error), says=error.message)]
-        written = tuple(self._written(source, image, made))
+        written = tuple(self._written(source_id, made))
         return written, list(self._of_translation(source, image, made, written))
 
-    def _written(self, source: SourceTable, image: Item, made: Translation) -> Iterator[Written]:
-        source_id, kind = self._plan.source_id(source.name, image), self._plan.frame.type_attribute
+    def _written(self, source_id: str, made: Translation) -> Iterator[Written]:
+        kind = self._plan.frame.type_attribute
         for key, item in made.items.items():
             put = stamped(key, item, source_id, _COPIED).item
             shown = tuple(self._shown(entry) for entry in entries(self._plan.target, put))
@@ -125,22 +129,21 @@ class Examiner:
         for name in made.items[made.primary].get(LEGACY, {}).get("M", {}):
             if name in image:
                 yield Fault("displaced", hide(name))
-        entity = self._plan.entities[source.name]
-        for name, entries_of in _wanted_entries(entity, image):
-            for entry in entries_of:
-                yield from _of_entry(name, entry, image)
+        for each in written:
+            for entry in self._entries.get((source.name, each.entity), ()):
+                if not all(name in each.item for name in entry.names):
+                    yield from _why_absent(each.entity, entry, image)
 
     def _of_key(self, source: SourceTable, image: Item) -> Iterator[Fault]:
         key = source.definition.key_of(image)
         if mark_id(key) is not None:
             yield Fault("mark" if image.keys() == key.keys() else "reserved-key")
-        entity = self._plan.entities[source.name]
-        for name in self._keys[source.name] - entity.home.sensitive:
+        for name in self._undeclared[source.name]:
             if is_secret(image.get(name, {}).get("S", "")):
                 yield Fault("secret-in-key", name)
-        for entry in entity.entries:
-            if any(rule.functions and is_secret((rule.make(image) or {}).get("S", "")) for rule in entry.rules):
-                yield Fault("secret-in-key", entry.index)
+        for index, rule in self._made[source.name]:
+            if is_secret((rule.make(image) or {}).get("S", "")):
+                yield Fault("secret-in-key", index)
 
     def _of_attributes(self, source: SourceTable, image: Item) -> Iterator[Fault]:
         home = self._plan.entities[source.name].home
@@ -169,27 +172,24 @@ class Examiner:
 
 def _key_parts(entity: Entity) -> frozenset[str]:
     """Return the attributes that any key of an entity's items is made of."""
-    templates: list[Template] = [entity.key.hash, entity.key.sort]
-    pairs: list[IndexEntry] = [*entity.indexes]
-    for each in entity.beside:
-        templates += (each.key.hash, each.key.sort)
-        pairs += each.indexes
-    named = {piece.attribute for template in templates for piece in template.pieces if isinstance(piece, Part)}
-    return frozenset(named.union(*(rule.reads for pair in pairs for rule in pair.rules)))
+    pairs = [entity.key, *(each.key for each in entity.beside)]
+    named = frozenset().union(*(pair.hash.attributes | pair.sort.attributes for pair in pairs))
+    return named.union(*(rule.reads for entry in entity.entries for rule in entry.rules))
 
 
-def _wanted_entries(entity: Entity, image: Item) -> Iterator[tuple[str, tuple[IndexEntry, ...]]]:
-    """Yield the index entries that each of an item's target items should have, by the name of its entity."""
+def _made_keys(entity: Entity) -> list[tuple[str, Rule]]:
+    """Return the index keys that a Python function has a part in: what it reads nobody knows."""
+    return [(entry.index, rule) for entry in entity.entries for rule in entry.rules if rule.functions]
+
+
+def _entries_by_name(entity: Entity) -> Iterator[tuple[str, tuple[IndexEntry, ...]]]:
     yield entity.name, entity.indexes
     for each in entity.beside:
-        if each.wanted(image):
-            yield each.name, each.indexes
+        yield each.name, each.indexes
 
 
-def _of_entry(entity: str, entry: IndexEntry, image: Item) -> Iterator[Fault]:
-    """Tell why an item has no entry in an index, if it has none."""
-    if entry.values(image):
-        return
+def _why_absent(entity: str, entry: IndexEntry, image: Item) -> Iterator[Fault]:
+    """Tell why an item has no entry in an index."""
     reads = sorted(frozenset().union(*(rule.reads for rule in entry.rules)))
     found = [(name, _lack(image.get(name))) for name in reads]
     lacks = [Fault(kind, f"{entity} {entry.index} {name}") for name, kind in found if kind]

@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 
 from domain.items import Item
 from dynamo.ports import Database, Page, ScanRequest
+from dynamo.segments import planned
 from proof.budget import ReadBudget
 from proof.workbook import Cursor
-
-SEGMENT_BYTES = 64 * 1024 * 1024
-"""A segment for so many bytes of a table: small enough that one that is lost costs little."""
 
 _MOST_SEGMENTS = 64
 _AT_ONCE = 4
@@ -33,7 +31,7 @@ class Scanning:
 
     def segments(self, size_bytes: int) -> int:
         """Return how many segments a table of that size is read in."""
-        wanted = min(_MOST_SEGMENTS, _AT_ONCE + size_bytes // SEGMENT_BYTES)
+        wanted = planned(size_bytes, at_least=_AT_ONCE, at_most=_MOST_SEGMENTS)
         return wanted if self.sample is None else min(wanted, self.sample)
 
     async def read(self, table: str, cursors: list[Cursor], taken: Taken) -> None:

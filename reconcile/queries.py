@@ -5,19 +5,20 @@ pattern is asked for a few sampled items. While traffic runs a case may differ f
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from domain.items import AttributeValue, Item
 from domain.phases import Side
-from domain.tables import TableDefinition
 from dynamo.ports import Items, Page, QueryRequest, ScanRequest
 from mapping.patterns import AccessPattern
 from mapping.plan import Plan
 from reconcile.rechecks import Patience
+
+Request = TypeVar("Request", ScanRequest, QueryRequest)
 
 _PAGE = 3
 """Items a page when the target is asked page by page: small, so that pages really end."""
@@ -150,7 +151,7 @@ class Questioner:
     async def _target(self, pattern: AccessPattern, asked: Item, *, limit: int | None) -> AsyncIterator[str]:
         """Yield the source ids of the answers, in order; the request is the one that the new application makes."""
         table, question = self._plan.target, pattern.target
-        names = _key_names(table, question.index)
+        names = [part.name for part in table.key_in(question.index)]
         sort = question.sort.render(asked) if question.sort else None
         request = QueryRequest(
             table.name,
@@ -173,28 +174,24 @@ class Questioner:
 
     async def _scanned(self, source: str) -> AsyncIterator[Item]:
         definition = self._plan.sources[source].definition
-        request = ScanRequest(definition.name)
-        while True:
-            page = await self._items.scan_page(request)
+        async for page in _pages(self._items.scan_page, ScanRequest(definition.name)):
             for image in definition.without_marks(page.items):
                 yield image
-            if page.last_key is None:
-                return
-            request = replace(request, start=page.last_key)
 
     async def _queried(self, request: QueryRequest) -> AsyncIterator[Item]:
-        while True:
-            page: Page = await self._items.query_page(request)
+        async for page in _pages(self._items.query_page, request):
             for item in page.items:
                 yield item
-            if page.last_key is None:
-                return
-            request = replace(request, start=page.last_key)
 
 
-def _key_names(table: TableDefinition, index: str | None) -> list[str]:
-    found = next((each.key for each in table.indexes if each.name == index), table.key)
-    return [part.name for part in found]
+async def _pages(ask: Callable[[Request], Awaitable[Page]], request: Request) -> AsyncIterator[Page]:
+    """Yield every page of a scan or query."""
+    while True:
+        page = await ask(request)
+        yield page
+        if page.last_key is None:
+            return
+        request = replace(request, start=page.last_key)
 
 
 def _is_sorted(pattern: AccessPattern, images: list[Item]) -> bool:

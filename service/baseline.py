@@ -5,7 +5,6 @@ would see of a whole answer, all its pages included. The seed's criteria: p95 be
 """
 
 import asyncio
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from domain.phases import Side
 from mapping.patterns import AccessPattern
 from mapping.plan import Plan
 from reconcile.queries import Questioner
+from service.documents import read_document
 
 SCHEMA = 1
 P95_US = 200_000
@@ -28,6 +28,8 @@ ERRORS_PER_MILLION = 1_000
 
 WORSE_PER_MILLE = 1_200
 """p95 may become so many per mille of what it was: shorter answers differ more from run to run than that says."""
+
+_HINT = "name a file that `tableturn baseline --output` wrote"
 
 _LEAST_US = 5_000
 """Differences below so many microseconds are nothing that a user would notice."""
@@ -140,15 +142,12 @@ def _failed(then: dict[str, int] | None, now: dict[str, int]) -> Iterator[str]:
 
 def read_baseline(path: Path) -> dict[str, Any]:
     """Read what `baseline --output` wrote. Raises FatalError for a file that is none."""
-    try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise FatalError(f"{path} cannot be read as a baseline: {error}", hint="name what `baseline` wrote") from error
-    queries = document.get("queries") if isinstance(document, dict) else None
+    document = read_document(path, "a baseline", hint=_HINT)
+    queries = document.get("queries")
     whole = isinstance(queries, dict) and all(_is_measured(each) for each in queries.values())
     if not whole or document.get("schema") != SCHEMA:
-        raise FatalError(f"{path} is no baseline of this version", hint="name what `tableturn baseline` wrote")
-    return dict(document)
+        raise FatalError(f"{path} is no baseline of this version", hint=_HINT)
+    return document
 
 
 def _is_measured(query: object) -> bool:

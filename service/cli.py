@@ -126,11 +126,11 @@ def init(
     Example: tableturn init --report plan.json --create-targets --enable-streams
     """
     from service.commands import initialise_migration
-    from service.initialising import InitWishes
+    from service.initialising import InitOptions
 
     settings = settings_of(plan=plan, ledger=ledger, dry_run=dry_run)
-    wanted = InitWishes(create_targets, enable_streams, report, override)
-    carry_out(lambda: initialise_migration(settings, wanted, json=json))
+    options = InitOptions(create_targets, enable_streams, report, override, dry_run=settings.dry_run)
+    carry_out(lambda: initialise_migration(settings, options, json=json))
 
 
 @APP.command()

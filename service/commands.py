@@ -33,9 +33,10 @@ from reconcile.runner import ComparePorts, CompareSettings, Comparison
 from service import asking
 from service.baseline import BaselineOptions, compare, measure, read_baseline
 from service.console import ERR, OUT, Exit, as_json, gates_table
-from service.initialising import InitOptions, InitWishes, initialise
+from service.documents import write_document
+from service.initialising import InitOptions, initialise
 from service.planning import PlanOptions, proven
-from service.planreport import page, write_document
+from service.planreport import page
 from service.session import Session, ledger_name, session
 from service.settings import Settings
 from service.status import status
@@ -49,8 +50,10 @@ async def prove_plan(settings: Settings, options: PlanOptions, *, json: bool) ->
     async with session(settings) as opened:
         with _bars("translating", quiet=json) as bars:
             tasks = {name: bars.add_task(name, total=None) for name in opened.plan.sources}
-            told = lambda name, count: bars.advance(tasks[name], count)  # noqa: E731 - it belongs to these bars
-            document = await proven(ProofPorts(opened.database, opened.plan, opened.clock, told), options)
+            ports = ProofPorts(
+                opened.database, opened.plan, opened.clock, told=lambda name, count: bars.advance(tasks[name], count)
+            )
+            document = await proven(ports, options)
     if json:
         as_json(document)
     else:
@@ -65,22 +68,16 @@ async def print_policy(settings: Settings, account: str) -> Exit:
     return Exit.DONE
 
 
-async def initialise_migration(settings: Settings, wanted: InitWishes, *, json: bool) -> Exit:
+async def initialise_migration(settings: Settings, options: InitOptions, *, json: bool) -> Exit:
     """``tableturn init``."""
     async with session(settings) as opened:
-        options = InitOptions(
-            ledger_name(settings, opened.plan),
-            wanted.create_targets,
-            wanted.enable_streams,
-            dry_run=settings.dry_run,
-            proven=wanted.proven(opened.plan, opened.clock),
-        )
-        steps = await initialise(opened.database, opened.plan, opened.clock, options, who="init")
+        ledger = ledger_name(settings, opened.plan)
+        steps = await initialise(opened.database, opened.plan, opened.clock, options, ledger_name=ledger, who="init")
     if json:
-        as_json({"ledger": options.ledger, "dry_run": settings.dry_run, "steps": steps})
+        as_json({"ledger": ledger, "dry_run": options.dry_run, "steps": steps})
     else:
         for step in steps:
-            OUT.print(f"✓ {step}" if not settings.dry_run else f"  {step}")
+            OUT.print(f"✓ {step}" if not options.dry_run else f"  {step}")
         OUT.print("next: `tableturn run`")
     return Exit.DONE
 
@@ -147,7 +144,7 @@ async def compare_queries(settings: Settings, *, samples: int, json: bool) -> Ex
             sign = "✗" if found["differences"] else "✓"
             OUT.print(f"{sign} {name}: {found['cases']} cases, {found['answers']} items")
             for different in found["differences"]:
-                OUT.print(f"    {different}")
+                OUT.print(f"    {different}", markup=False)
     return Exit.REFUSED if differing else Exit.DONE
 
 

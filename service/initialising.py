@@ -21,59 +21,56 @@ from service.planevidence import EVIDENCE, ProvenPlan, accept
 
 @dataclass(frozen=True, slots=True)
 class InitOptions:
-    """What the operator allows `init` to do beyond the ledger, and the proof that stands behind it."""
+    """What the operator allows `init` to do beyond the ledger, and which proof stands behind it.
 
-    ledger: str
-    create_targets: bool = False
-    enable_streams: bool = False
-    dry_run: bool = False
-    proven: ProvenPlan | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InitWishes:
-    """What the operator asks of `init` on the command line; ``override`` accepts a report that says fail."""
+    ``override`` is why a report that failed, or is stale, is accepted all the same.
+    """
 
     create_targets: bool = False
     enable_streams: bool = False
     report: Path | None = None
     override: str = ""
-
-    def proven(self, plan: Plan, clock: Clock) -> ProvenPlan | None:
-        """Return the proof that was named, once it is accepted; see `planevidence.accept` for what it raises."""
-        if self.report is None:
-            if self.override:
-                raise RefusedError("--override is about a report, and none is named", hint="add --report FILE")
-            return None
-        return accept(self.report, plan, now_ms=clock.wall_ms(), override=self.override)
+    dry_run: bool = False
 
 
-async def initialise(database: Database, plan: Plan, clock: Clock, options: InitOptions, *, who: str) -> list[str]:
+async def initialise(
+    database: Database, plan: Plan, clock: Clock, options: InitOptions, *, ledger_name: str, who: str
+) -> list[str]:
     """Do what `init` does; return what was (or, in a dry run, would be) done, a line each.
 
     Raises FatalError with every problem found, RefusedError when there is a migration already; nothing is changed then.
     """
-    ledger = operator_ledger(database, options.ledger, clock, who=who)
+    proven = _proven(plan, clock, options)
+    ledger = operator_ledger(database, ledger_name, clock, who=who)
     ledger_stands = await _check_ledger(database, ledger, plan)
     found = examine(plan, await describe_all(database, plan))
     _refuse(found, options)
-    if options.proven is not None:
-        options.proven.check(found.identities)
-    steps = _steps(found, options, ledger_stands=ledger_stands)
+    if proven is not None:
+        proven.check(found.identities)
+    steps = _steps(found, ledger_name, ledger_stands=ledger_stands)
     if options.dry_run:
         return [f"would {step}" for step in steps]
     if not ledger_stands:
-        await database.create_table(ledger_table(options.ledger))
+        await database.create_table(ledger_table(ledger_name))
     for definition in found.targets_missing:
         await database.create_table(definition)
     for table in found.streams_off:
         await database.enable_stream(table, ViewType.NEW_AND_OLD_IMAGES)
     if await ledger.rows.get("migration", "plan") is None:
         await ledger.migration.create(plan.name, plan.hash)
-    if options.proven is not None:
-        await _keep(ledger, options.proven)
+    if proven is not None:
+        await _keep(ledger, proven)
     await _capture(database, plan, ledger)
     return steps
+
+
+def _proven(plan: Plan, clock: Clock, options: InitOptions) -> ProvenPlan | None:
+    """Return the proof that was named, once it is accepted; see `planevidence.accept` for what it raises."""
+    if options.report is not None:
+        return accept(options.report, plan, now_ms=clock.wall_ms(), override=options.override)
+    if options.override:
+        raise RefusedError("--override is about a report, and none is named", hint="add --report FILE")
+    return None
 
 
 async def _keep(ledger: Ledger, proven: ProvenPlan) -> None:
@@ -112,8 +109,8 @@ def _refuse(found: Preflight, options: InitOptions) -> None:
         raise FatalError("\n".join([f"{len(problems)} problems, nothing was changed:", *problems]))
 
 
-def _steps(found: Preflight, options: InitOptions, *, ledger_stands: bool) -> list[str]:
-    steps = [] if ledger_stands else [f"create ledger table {options.ledger}"]
+def _steps(found: Preflight, ledger_name: str, *, ledger_stands: bool) -> list[str]:
+    steps = [] if ledger_stands else [f"create ledger table {ledger_name}"]
     steps += [f"create table {definition.name}" for definition in found.targets_missing]
     steps += [f"switch on the stream of {table} (NEW_AND_OLD_IMAGES)" for table in found.streams_off]
     return [*steps, "write every stream down and enter phase CAPTURE"]

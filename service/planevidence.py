@@ -1,6 +1,5 @@
 """``tableturn init --report``: a proof of this very plan, whole, fresh, unaltered, becomes evidence in the ledger."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from domain.errors import FatalError, RefusedError
 from mapping.plan import Plan
 from proof.report import SCHEMA, fingerprint
 from proof.workbook import MOST_AGE_MS
+from service.documents import read_document
 
 EVIDENCE = "plan"
 _READ = {
@@ -78,13 +78,9 @@ def _weaknesses(document: dict[str, Any], now_ms: int) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise FatalError(f"{path} cannot be read as a report: {error}", hint=_HINT) from error
-    fits = isinstance(document, dict) and all(isinstance(document.get(name), kind) for name, kind in _READ.items())
-    if not fits:
+    document = read_document(path, "a report", hint=_HINT)
+    if any(not isinstance(document.get(name), kind) for name, kind in _READ.items()):
         raise FatalError(f"{path} is no report of a proof", hint=_HINT)
     if document["schema"] != SCHEMA:
         raise FatalError(f"{path} was written by another version of tableturn", hint="prove the plan again")
-    return dict(document)
+    return document

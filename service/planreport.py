@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from domain.errors import FatalError
+from service.documents import unwritten, write_document
 
 _SIGNS = {"fail": ("✗", "red"), "warn": ("!", "yellow"), "note": ("·", "dim"), "pass": ("✓", "green")}
 _PAGE_COLUMNS = 150
@@ -51,22 +51,8 @@ def write_files(document: dict[str, Any], offenders: Iterable[dict[str, str]], p
         path.with_suffix(".offenders.jsonl").write_text("".join(lines), encoding="utf-8", errors="replace")
         path.with_suffix(".html").write_text(console.export_html(), encoding="utf-8", errors="replace")
     except OSError as error:
-        raise _unwritten(error) from error
+        raise unwritten(error) from error
     write_document(document, path)
-
-
-def write_document(document: dict[str, Any], path: Path) -> None:
-    """Write a document whole or not at all. Raises FatalError naming the file."""
-    partial = path.with_suffix(".partial")
-    try:
-        partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise _unwritten(error) from error
-
-
-def _unwritten(error: OSError) -> FatalError:
-    return FatalError(f"the report cannot be written: {error}", hint="name another file, or make room")
 
 
 def _head(document: dict[str, Any]) -> Text:

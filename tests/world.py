@@ -172,8 +172,10 @@ class World:
 
     async def initialise(self) -> None:
         """Do what ``tableturn init`` does."""
-        options = InitOptions(self.ledger_table, create_targets=True, enable_streams=True)
-        await initialise(self.database, self.plan, self.venue.clock, options, who="operator")
+        options = InitOptions(create_targets=True, enable_streams=True)
+        await initialise(
+            self.database, self.plan, self.venue.clock, options, ledger_name=self.ledger_table, who="operator"
+        )
 
     def crew(self, name: str | None = None, *, tempo: Tempo | None = None) -> Crew:
         """Return a worker that does not lead yet."""

@@ -1,13 +1,12 @@
 """The policy that is printed for a plan: a whole migration asks for nothing beyond it, and for nearly all of it."""
 
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
 from domain.items import number
-from dynamo.weather import FAIR_WEATHER
+from dynamo.weather import FairWeather
 from ledger.requests import RequestKind
 from proof.forecast import Pace
 from proof.permissions import TRANSACTION, Place, policy
@@ -24,23 +23,14 @@ NOT_ASKED_BY_THE_TWIN = {"UpdateTimeToLive", "UpdateContinuousBackups", "Describ
 """Its tables have all of it from the start."""
 
 
-@dataclass
-class Watch:
+class Watch(FairWeather):
     """Weather that is fair and remembers who asked what of which table."""
 
-    asked: set[tuple[str, str]] = field(default_factory=set)
+    def __init__(self) -> None:
+        self.asked: set[tuple[str, str]] = set()
 
     async def before(self, operation: str, table: str) -> None:
         self.asked.add((operation, table))
-
-    async def after(self, operation: str, table: str) -> None:
-        await FAIR_WEATHER.after(operation, table)
-
-    def shown(self, shard_id: str, available: int) -> int:
-        return FAIR_WEATHER.shown(shard_id, available)
-
-    def processed(self, keys: int) -> int:
-        return FAIR_WEATHER.processed(keys)
 
 
 def allows(document: dict[str, Any], action: str, resource: str) -> bool:

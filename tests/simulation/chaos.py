@@ -168,16 +168,18 @@ class Chaos:
         """Trim a stream to its very tip, read or not."""
         if not self.loses:
             return
-        self._note("records lost")
-        self.world.twin.trim(self.random.choice(self.loses), 10**30)
+        self._trim_unread(self.random.choice(self.loses))
 
     async def _lose_of_the_target(self) -> None:
         """Lose what the new application has just written, so that only a comparison can bring it back (§5)."""
         await asyncio.sleep(self.random.uniform(2, 10))
         await self._growth(lambda: self.truth.writes)
         if self.loses and not self.over and not self.storm.calm:
-            self._note("records lost")
-            self.world.twin.trim(self.world.plan.target.name, 10**30)
+            self._trim_unread(self.world.plan.target.name)
+
+    def _trim_unread(self, table: str) -> None:
+        self._note("records lost")
+        self.world.twin.trim(table, 10**30)
 
     def _any_table(self) -> str:
         return self.random.choice([*self.truth.sources, self.world.plan.target.name])

@@ -12,7 +12,7 @@ PURE = (
     "cutover.transitions",
     "sync.lineage",
     "sync.fold",
-    "backfill.segments",
+    "dynamo.segments",
     "reconcile.comparison",
     "proof.faults",
     "proof.examination",

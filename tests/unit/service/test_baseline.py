@@ -9,6 +9,7 @@ import pytest
 
 from domain.errors import FatalError, RefusedError
 from domain.phases import Side
+from dynamo.weather import FairWeather
 from reconcile.queries import Questioner
 from reconcile.rechecks import Patience
 from service.baseline import BaselineOptions, Latencies, compare, measure, read_baseline
@@ -16,7 +17,7 @@ from tests.examples import ADA, BOB
 from tests.world import LoopClock, Venue, World, ready
 
 
-class Slow:
+class Slow(FairWeather):
     """Weather in which every answer takes so long, and every so-manieth query fails."""
 
     def __init__(self) -> None:
@@ -31,15 +32,6 @@ class Slow:
         self._asked += is_application
         if self.fails_every and is_application and self._asked % self.fails_every == 0:
             raise RefusedError("not allowed")
-
-    async def after(self, operation: str, table: str) -> None:
-        """Nothing."""
-
-    def shown(self, shard_id: str, available: int) -> int:
-        return available
-
-    def processed(self, keys: int) -> int:
-        return keys
 
 
 async def measured(world: World, slow: Slow, side: Side, **others: Any) -> dict[str, Any]:

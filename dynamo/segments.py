@@ -1,4 +1,4 @@
-"""Into how many segments a source's scan is cut (AWS: parallel scan). Pure."""
+"""Into how many segments the scan of a table is cut (AWS: parallel scan). Pure."""
 
 _BYTES_PER_SEGMENT = 64 * 1024 * 1024
 """A segment of this size is scanned in about a minute at the read rate of one partition."""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.segments import planned
+from dynamo.segments import planned
 
 MB = 1024 * 1024
 
