@@ -1,14 +1,17 @@
 """The access patterns of Tyler Setup, asked on both sides of a migration; and faults planted in the target."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from domain.items import Item, text
+from dynamo.ports import Page, QueryRequest
 from reconcile.queries import Difference, Outcome, Questioner
 from reconcile.rechecks import Patience
 from tests.examples import ADA, BOB, CYD, audit, changed, contractor
+from tests.seams import SeamedDatabase
 from tests.world import Venue, World, ready
 
 SAMPLE = Path(__file__).resolve().parents[2] / "service/demo/sample"
@@ -64,6 +67,22 @@ async def test_a_missing_and_a_foreign_answer_are_named(twin: Venue) -> None:
         shown = (await asked(world))["user-by-email"].document(world.plan)
         assert "example.com" not in str(shown)
         assert {each["asked_for"]: each["extra"] for each in shown["differences"]}["users/ada"] == ["users/bob"]
+
+
+class Forgetful(SeamedDatabase):
+    """A database that loses what comes after the first page of a query with a limit."""
+
+    async def query_page(self, request: QueryRequest) -> Page:
+        page = await super().query_page(request)
+        return replace(page, last_key=None) if request.limit else page
+
+
+@pytest.mark.looptime
+async def test_pages_that_are_not_the_whole_are_found(twin: Venue) -> None:
+    entries = [audit(f"a{number}", moment=1_795_438_300_000 + number * 1000) for number in range(5)]
+    async with ready(twin, "tyler-setup", users=[], audit=entries) as (world, _):
+        outcomes = await Questioner(Forgetful(world.database), world.plan, ONCE).ask_all()
+        assert list(outcomes["audit-of-a-user"].differences.values()) == [Difference(paged=True)]
 
 
 @pytest.mark.looptime

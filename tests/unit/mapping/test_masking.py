@@ -82,3 +82,15 @@ def test_what_is_not_sensitive_stays_readable() -> None:
 def test_an_index_key_is_masked_even_where_the_attribute_it_was_made_of_is_gone() -> None:
     item: Item = {"PK": {"S": "USER#u"}, "SK": {"S": "METADATA"}, "GSI2PK": {"S": "eve@example.com"}}
     assert TYLER.masked_item(item) == {**item, "GSI2PK": TYLER.masked_item({"email": item["GSI2PK"]})["email"]}
+
+
+def test_a_hash_key_is_shown_only_where_it_is_known_to_tell_nothing() -> None:
+    """A local index has its table's keys; of an index that no entity declares, or that holds an address, a digest."""
+    token = "REFRESH_TOKEN#secret"
+    assert TYLER.masked_hash_key(None, token) == TYLER.masked_hash_key("LSI1-Versions", token) != token
+    assert TYLER.masked_hash_key("LSI1-Versions", token).startswith("REFRESH_TOKEN#~")
+    assert TYLER.masked_hash_key("LSI1-Versions", "USER#u1") == "USER#u1"
+    assert TYLER.masked_hash_key("GSI1", "AUDIT#2026-11") == "AUDIT#2026-11"
+    assert TYLER.masked_hash_key("GSI2", "eve@example.com").startswith("~")
+    assert TYLER.masked_hash_key("no-such-index", "USER#u1").startswith("~")
+    assert TYLER.masked_hash_key(None, "NOBODY#x").startswith("~")

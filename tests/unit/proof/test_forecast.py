@@ -55,6 +55,13 @@ def test_a_local_index_counts_to_the_collection_of_its_hash_key() -> None:
     assert census.collections.heaviest(9) == [("p", 6 * size)]
 
 
+def test_a_local_index_is_written_in_the_partition_of_its_table() -> None:
+    """So the hottest key takes both; else it would seem half as hot."""
+    census = _census(*[item(version=number(each), group=text("g")) for each in range(3)])
+    assert census.heaviest() == {"table": [("p", 6)], "all": [("g", 3)]}
+    assert census.units == {"table": 3, "all": 3, "mine": 3}
+
+
 @pytest.mark.parametrize(
     ("size", "kinds"),
     [
