@@ -21,7 +21,8 @@ from dynamo.aws_streams import AwsStreams
 from dynamo.aws_tables import AwsTables
 from dynamo.calls import Calls, Document
 from dynamo.observer import NO_OBSERVER, Observer
-from dynamo.retries import Retrier, RetryPolicy, refuse_late
+from dynamo.punctual import punctual_socket
+from dynamo.retries import Retrier, RetryPolicy
 from dynamo.wire_json import RawParserFactory, RawSerializer
 
 DEFAULT_RETRY: Final = RetryPolicy()
@@ -81,7 +82,6 @@ async def connect(
             ) from error
         for client in (tables, streams):
             _speak_raw(client)
-            client.meta.events.register("before-send", _in_time)
         retrier = Retrier(retry, random=random or Random(), observer=observer)
         calls = Calls(tables=tables, streams=streams, retrier=retrier, observer=observer)
         yield AwsDatabase(calls, emulator_allowed=endpoint_url is not None)
@@ -92,6 +92,7 @@ def _config(retry: RetryPolicy, connections: int) -> AioConfig:
         connect_timeout=retry.attempt_timeout_s,
         read_timeout=retry.attempt_timeout_s,
         max_pool_connections=connections,
+        connector_args={"socket_factory": punctual_socket},
         parameter_validation=False,  # the service validates, and ours is raw JSON
         retries={"mode": "standard", "total_max_attempts": 1},
     )
@@ -102,11 +103,6 @@ def _speak_raw(client: Any) -> None:
     if not hasattr(client, "_serializer"):
         raise FatalError("this botocore keeps its serializer elsewhere", hint="install the locked versions")
     client._serializer = RawSerializer()  # noqa: SLF001 - see above; held by a test against a real server
-
-
-def _in_time(**_event: object) -> None:
-    """Look at the clock once more when everything is signed and ready: see `retries.refuse_late`."""
-    refuse_late()
 
 
 def _is_loopback(endpoint_url: str) -> bool:

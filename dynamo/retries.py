@@ -2,7 +2,7 @@
 
 What holds: the guard is asked before every attempt and told after it, whatever happens, cancellation included; no
 attempt outlives ``min(guard, policy)`` seconds on our side, and none is sent after them, even by a process that was
-stopped in between (`refuse_late`); only TransientErrors are tried again; an expired iterator never is.
+stopped in between (`too_late`); only TransientErrors are tried again; an expired iterator never is.
 Source: AWS, "Error retries and exponential backoff"; full jitter: AWS Architecture Blog.
 """
 
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from domain.errors import IteratorExpired, TableturnError, ThrottledError, TransientError
 from domain.guards import UNGUARDED, WriteGuard
-from dynamo.failures import Unwritten, is_answer
+from dynamo.failures import is_answer
 from dynamo.observer import NO_OBSERVER, Observer
 
 Answer = TypeVar("Answer")
@@ -61,14 +61,13 @@ def _loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
-def refuse_late() -> None:
-    """Refuse to send an attempt whose time is over; called as the last thing before its bytes leave (protocol §6).
+def too_late() -> bool:
+    """Tell whether the time of the attempt under way is over; asked as the last thing before its bytes leave.
 
     A process may be stopped between permission and sending, for hours. When it goes on, what it was about to do is done
-    before any time-out strikes. Raises Unwritten.
+    before any time-out strikes (protocol §6).
     """
-    if _loop_time() >= _SEND_BY.get():
-        raise Unwritten("held up beyond its time, and not sent")
+    return _loop_time() >= _SEND_BY.get()
 
 
 class Retrier:

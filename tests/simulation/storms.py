@@ -13,8 +13,9 @@ from random import Random
 
 from domain.errors import IteratorExpired, ThrottledError, TransientError
 from domain.items import mark_id
+from dynamo.failures import Unwritten
 from dynamo.ports import Put
-from dynamo.retries import refuse_late
+from dynamo.retries import too_late
 from tests.seams import ASKED, Call
 from tests.simulation.actors import ACTOR, Actor, Kind
 
@@ -94,11 +95,12 @@ class Storm:
         """Delay, or fail before anything took place.
 
         What a stopped process was about to send, it sends when it goes on; if its time is over by then, not at all: the
-        adapter for AWS asks the same as its last deed.
+        adapter for AWS asks the same of its sockets.
         """
         actor = ACTOR.get()
         await self.leaving(actor)
-        refuse_late()
+        if too_late():
+            raise Unwritten("held up beyond its time, and not sent")
         self._count += 1
         number = self._count
         flight = self.flying[number] = Flight(actor, operation, table, _now(), ASKED.get())

@@ -1,13 +1,12 @@
 """The adapter against a server that misbehaves: what is retried, what the guard is told, what is raised."""
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
 from random import Random
 
 import pytest
 
-from domain.errors import ConditionFailed, FatalError, FencedError, TransientError
+from domain.errors import ConditionFailed, FatalError, TransientError
 from domain.guards import Attempt
 from domain.items import Item, text
 from domain.tables import KeyAttribute, TableDefinition
@@ -276,31 +275,6 @@ async def test_any_operation_may_be_called_by_name_with_raw_parameters(database:
     update = {"TableName": "users", "Key": KEY, "UpdateExpression": "SET b = :b"}
     assert await database.call("UpdateItem", update) == {"Attributes": PUT.item}
     assert stub.bodies[1] == update
-
-
-class Held(Ears):
-    """Permits a second, then none; the process is held up for longer between permission and sending."""
-
-    def begin(self) -> Attempt:
-        if self.answers:
-            raise FencedError("the lease is over")
-        return Attempt(0, 1.0)
-
-    def stop_the_process(self, **_event: object) -> None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + 1.0
-        while loop.time() < until:
-            pass  # nothing else of this process runs either
-
-
-async def test_a_write_held_up_beyond_its_time_is_not_sent_any_more(database: AwsDatabase, stub: Stub) -> None:
-    await database.get_item("users", KEY)  # a connection is open, so that nothing has to be waited for
-    guard = Held()
-    database._calls._tables.meta.events.register("before-sign", guard.stop_the_process)
-    with pytest.raises(FencedError):
-        await database.write(PUT, guard=guard)
-    assert stub.operations == ["DynamoDB_20120810.GetItem"], "the server never heard of it"
-    assert guard.answers == [True], "and nothing of it can land"
 
 
 async def test_an_emulator_may_lack_recovery_when_an_endpoint_was_named(
