@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+EMULATOR := $(VENV)/emulator
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 .DEFAULT_GOAL := help
@@ -14,7 +15,7 @@ help: ## show this
 setup: $(READY) ## make .venv with everything in it, as locked
 
 # PYTHON=… chooses an interpreter; else the first one that is new enough and can make a venv.
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock requirements-emulator.lock pyproject.toml
 	@set -e; \
 	for python in "$(PYTHON)" python3 python3.13 python3.12 python3.11; do \
 	  [ -n "$$python" ] || continue; \
@@ -30,6 +31,9 @@ $(READY): requirements.lock pyproject.toml
 	@echo "installing requirements.lock into $(VENV) (the first time: some 200 MB)"
 	@$(PIP) install --require-hashes --requirement requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m venv --clear $(EMULATOR)
+	@$(EMULATOR)/bin/python -m pip --disable-pip-version-check --quiet --quiet install \
+	  --require-hashes --requirement requirements-emulator.lock
 	@touch $@
 
 demo: setup ## a whole migration on your machine, with live traffic
@@ -74,7 +78,7 @@ bench: setup ## how fast it is here
 	@$(BIN)/python -m bench
 
 # uv resolves for every platform and Python at once; it lives in a throwaway venv, and leaves no index in the file.
-lock: setup ## write both locks anew, with the newest that pyproject.toml allows
+lock: setup ## write all locks anew, with the newest that pyproject.toml allows
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	$(BIN)/python -m venv "$$folder" && "$$folder/bin/pip" install --quiet --disable-pip-version-check uv && \
 	UV_CUSTOM_COMPILE_COMMAND="make lock" "$$folder/bin/uv" pip compile --quiet --universal --upgrade \
@@ -82,7 +86,10 @@ lock: setup ## write both locks anew, with the newest that pyproject.toml allows
 	  --extra demo --group pyproject.toml:dev pyproject.toml --output-file requirements.lock && \
 	UV_CUSTOM_COMPILE_COMMAND="make lock" "$$folder/bin/uv" pip compile --quiet --universal --upgrade \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  --constraint requirements.lock --group pyproject.toml:mutation --output-file requirements-mutation.lock
+	  --constraint requirements.lock --group pyproject.toml:mutation --output-file requirements-mutation.lock && \
+	UV_CUSTOM_COMPILE_COMMAND="make lock" "$$folder/bin/uv" pip compile --quiet --universal --upgrade \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --group pyproject.toml:emulator --output-file requirements-emulator.lock
 
 clean: ## remove what was made here (the cache of DynamoDB Local stays)
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

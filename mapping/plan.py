@@ -74,6 +74,7 @@ class Plan:
     ownership: Ownership
     disclosure: Disclosure
     queries: Mapping[str, AccessPattern]
+    applications: tuple[str, ...] = ()
 
     def translate(self, source: str, image: Item) -> Translation:
         """Return the target items of a legacy item, keys included (protocol §1); raises DataError when it has none."""
@@ -220,6 +221,7 @@ def load_plan(path: Path, *, variables: Mapping[str, str]) -> Plan:
         ownership=ownership,
         disclosure=Disclosure.of(frame, by_source, ownership, local=local),
         queries=queries,
+        applications=tuple(file.applications),
     )
 
 
@@ -236,9 +238,12 @@ def _table_names(file: PlanFile, variables: Mapping[str, str]) -> tuple[dict[str
 
 
 def _digest(file: PlanFile, names: Mapping[str, str], functions: Mapping[str, PlanFunction]) -> str:
-    """Return the plan's hash: content, real table names, text of Python functions, revision of the converters."""
+    """Return the plan's hash: content, real table names, text of Python functions, revision of the converters.
+
+    Which applications there are is left out: one that is found late changes nothing about how items are translated.
+    """
     content = {
-        "plan": file.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+        "plan": file.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"applications"}),
         "tables": names,
         "functions": {name: each.source_text for name, each in functions.items()},
         "revision": MAPPING_REVISION,

@@ -141,9 +141,10 @@ class QueryFile(_Strict):
 
 
 class PlanFile(_Strict):
-    """The whole file."""
+    """The whole file. ``applications``: the Lambda functions that write the legacy tables and obey the flag."""
 
     plan: str = Field(min_length=1)
+    applications: list[str] = []
     sources: dict[str, SourceFile] = Field(min_length=1)
     target: TargetFile
     companions: dict[str, TableFile] = {}

@@ -9,12 +9,19 @@ from typing import Any
 
 from mapping.plan import Plan
 
-_DESCRIBE = ("DescribeTable", "DescribeTimeToLive")
+_DESCRIBE = ("DescribeContinuousBackups", "DescribeTable", "DescribeTimeToLive", "ListTagsOfResource")
 _READ = ("BatchGetItem", "GetItem", "Query", "Scan")
 _WRITE = ("ConditionCheckItem", "DeleteItem", "PutItem")
 _FOLLOW = ("DescribeStream", "GetRecords", "GetShardIterator")
 _CREATE = ("CreateTable", "UpdateContinuousBackups", "UpdateTimeToLive")
 _SWITCH_ON = ("UpdateTable",)
+
+_ACCOUNT = (
+    "cloudformation:GetTemplate", "iam:GetRole", "iam:SimulatePrincipalPolicy", "lambda:ListEventSourceMappings",
+    "lambda:ListFunctions", "pipes:ListPipes", "sts:GetCallerIdentity",
+)  # fmt: skip
+LOOK_AROUND = "ProveAccount"
+"""The statement without which a proof says less, and everything else works."""
 
 TRANSACTION = "TransactWriteItems"
 """No action of its own: it is allowed where its parts are."""
@@ -44,6 +51,7 @@ def policy(plan: Plan, ledger: str, place: Place) -> dict[str, Any]:
         "Statement": [
             _statement("ProveDescribe", _DESCRIBE, [place.table(name) for name in (*sources, *made, ledger)]),
             _statement("ProveRead", _READ, [*(place.table(name) for name in both), *indexed]),
+            {"Sid": LOOK_AROUND, "Effect": "Allow", "Action": list(_ACCOUNT), "Resource": ["*"]},
             _statement("InitCreate", _CREATE, [place.table(name) for name in (*made, ledger)]),
             _statement("InitStreams", _SWITCH_ON, [place.table(name) for name in both]),
             _statement("RunWrite", _WRITE, [place.table(name) for name in both]),

@@ -14,6 +14,7 @@ from mapping.plan import Plan
 from proof.census import Census
 from proof.faults import FAULTS, Grade
 from proof.forecast import Forecast
+from proof.neighbours import Neighbours
 from proof.prices import Prices
 from proof.tables import Preflight
 
@@ -54,12 +55,25 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What was seen before the first item was read: the tables themselves, and who else works with them."""
+
+    tables: Preflight
+    neighbours: Neighbours
+
+    @property
+    def problems(self) -> list[str]:
+        """Return what stands in the way."""
+        return [*self.tables.problems, *self.neighbours.problems]
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All that a proof has found."""
 
     plan: Plan
     scope: Scope
-    tables: Preflight
+    seen: Surroundings
     census: Census
     findings: Sequence[Finding]
     forecast: Forecast | None
@@ -68,15 +82,15 @@ class Evidence:
 
     @property
     def warnings(self) -> list[str]:
-        """Return what is to be known of the tables; that all of them are empty as well."""
+        """Return what is to be known of tables and neighbours; that all tables are empty as well."""
         empty = [] if self.census.items.total() else ["no legacy table holds an item: check prefix, region and account"]
-        return [*self.tables.warnings, *empty]
+        return [*self.seen.tables.warnings, *self.seen.neighbours.warnings, *empty]
 
     @property
     def grade(self) -> Grade:
         """Return the gravest of everything."""
         grades = [FAULTS[finding.kind].grade for finding in self.findings]
-        grades += [Grade.FAIL] * bool(self.tables.problems)
+        grades += [Grade.FAIL] * bool(self.seen.problems)
         grades += [Grade.WARN] * bool(self.warnings or (self.forecast and self.forecast.remarks()))
         return max(grades, default=Grade.NOTE)
 
@@ -91,12 +105,13 @@ def report(evidence: Evidence) -> dict[str, Any]:
         "begun_ms": evidence.scope.begun_ms,
         "at_ms": evidence.scope.at_ms,
         "scope": "every item" if evidence.scope.sample is None else f"about {evidence.scope.sample} items a table",
-        "tables": dict(evidence.tables.identities),
+        "tables": dict(evidence.seen.tables.identities),
         "verdict": VERDICTS[evidence.grade],
-        "problems": list(evidence.tables.problems),
+        "problems": evidence.seen.problems,
         "warnings": evidence.warnings,
-        "streams_off": list(evidence.tables.streams_off),
-        "targets_missing": [definition.name for definition in evidence.tables.targets_missing],
+        "account": evidence.seen.neighbours.document(),
+        "streams_off": list(evidence.seen.tables.streams_off),
+        "targets_missing": [definition.name for definition in evidence.seen.tables.targets_missing],
         "items": {name: census.items[name] for name in plan.sources},
         "bytes": {name: census.bytes[name] for name in plan.sources},
         "target_items": dict(census.written),

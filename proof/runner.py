@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from aws.ports import AccountPort
 from domain.clock import Clock
 from domain.errors import FatalError
 from domain.items import Item
@@ -24,11 +25,12 @@ from proof.census import Census
 from proof.examination import Examined, Examiner
 from proof.faults import FAULTS, Fault, Grade
 from proof.forecast import Forecast, Pace, forecast
+from proof.neighbours import Lookout, Neighbours
 from proof.prices import Prices
-from proof.report import SCHEMA, Evidence, Finding, Scope, report
+from proof.report import SCHEMA, Evidence, Finding, Scope, Surroundings, report
 from proof.scanning import Scanning
 from proof.secrets import hide, hide_item
-from proof.tables import Preflight, describe_all, examine
+from proof.tables import describe_all, examine
 from proof.workbook import Claim, Cursor, Workbook
 
 _SAVE_S = 2.0
@@ -39,20 +41,26 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class ProofPorts:
-    """What a proof works with; ``told`` hears of every page (source, items)."""
+    """What a proof works with; ``account`` None: nobody to ask; ``told`` hears of every page (source, items)."""
 
     database: Database
     plan: Plan
     clock: Clock
+    account: AccountPort | None = None
     told: Callable[[str, int], None] = lambda _, __: None
 
 
 @dataclass(frozen=True, slots=True)
 class ProofSettings:
-    """Pace and prices of the forecast; how much is read and how much shown; where the workbook lies (None: nowhere)."""
+    """Pace and prices of the forecast; how much is read and how much shown; where the workbook lies (None: nowhere).
+
+    ``ledger``: the ledger table's name; ``principal``: whose permissions are looked at (None: those of whoever asks).
+    """
 
     pace: Pace
     prices: Prices
+    ledger: str = ""
+    principal: str | None = None
     sample: int | None = None
     shown: int = 1
     workbook: Path | None = None
@@ -61,12 +69,12 @@ class ProofSettings:
 class Proof:
     """One proof: `begin`, `run`, `close`."""
 
-    def __init__(self, ports: ProofPorts, settings: ProofSettings, tables: Preflight, workbook: Workbook) -> None:
+    def __init__(self, ports: ProofPorts, settings: ProofSettings, seen: Surroundings, workbook: Workbook) -> None:
         """See `begin`."""
         self._ports = ports
         self._settings = settings
         self._plan = ports.plan
-        self._tables = tables
+        self._seen = seen
         self._workbook = workbook
         self._census = Census.read(workbook.census() or Census().document())
         self._of_all: list[tuple[str, str, str]] = []
@@ -77,16 +85,21 @@ class Proof:
 
     @classmethod
     async def begin(cls, ports: ProofPorts, settings: ProofSettings) -> Self:
-        """Look at the tables, and take up what was found before of this plan in them; a sample is never taken up.
+        """Look around, and take up what was found before of this plan in these tables; a sample is never taken up.
 
         Raises FatalError when a legacy table is not there, or the workbook cannot be used.
         """
-        tables = examine(ports.plan, await describe_all(ports.database, ports.plan))
+        described = await describe_all(ports.database, ports.plan)
+        tables = examine(ports.plan, described)
         if tables.sources_missing:
             raise FatalError("\n".join(["the plan does not fit the account:", *tables.problems]))
+        neighbours = Neighbours()
+        if ports.account is not None:
+            neighbours = await Lookout(ports.account, ports.plan, described).look(settings.ledger, settings.principal)
         about = json.dumps([SCHEMA, ports.plan.hash, dict(tables.identities)], sort_keys=True)
         path = settings.workbook if settings.sample is None else None
-        return cls(ports, settings, tables, Workbook.open(path, about=about, now_ms=ports.clock.wall_ms()))
+        workbook = Workbook.open(path, about=about, now_ms=ports.clock.wall_ms())
+        return cls(ports, settings, Surroundings(tables, neighbours), workbook)
 
     async def run(self) -> dict[str, Any]:
         """Read everything that is left to read; return the report."""
@@ -109,7 +122,7 @@ class Proof:
     async def _read_all(self) -> None:
         scanning = Scanning(self._ports.database, self._budget, self._settings.sample)
         for source in self._plan.sources.values():
-            segments = scanning.segments(self._tables.sizes[source.name])
+            segments = scanning.segments(self._seen.tables.sizes[source.name])
             cursors = self._workbook.cursors(source.name, segments)
             self._ports.told(source.name, self._census.items[source.name])
             await scanning.read(source.definition.name, cursors, partial(self._take, source))
@@ -158,7 +171,7 @@ class Proof:
         samples = [sample for source in self._plan.sources.values() for sample in await self._samples(source)]
         scope = Scope(self._settings.sample, self._workbook.begun_ms, self._ports.clock.wall_ms())
         prices = self._settings.prices
-        return Evidence(self._plan, scope, self._tables, self._census, self._findings(), expected, prices, samples)
+        return Evidence(self._plan, scope, self._seen, self._census, self._findings(), expected, prices, samples)
 
     def _findings(self) -> list[Finding]:
         found = [

@@ -80,6 +80,9 @@ def plan(
     read_units: Annotated[int | None, typer.Option(min=1, help="read at most so many units a second")] = None,
     write_units: Annotated[int, typer.Option(min=1, help="write units a second that the copy may take")] = 1_000,
     prices: Annotated[Path | None, typer.Option(help="price table to reckon with (YAML)")] = None,
+    principal: Annotated[
+        str | None, typer.Option("--principal", metavar="ARN", help="whose permissions are looked at; none: yours")
+    ] = None,
     policy: Annotated[
         str | None, typer.Option("--policy", metavar="ACCOUNT", help="only print the IAM policy it needs ('*': any)")
     ] = None,
@@ -100,7 +103,7 @@ def plan(
     settings = settings_of(plan=plan)
     if policy is not None:
         carry_out(lambda: print_policy(settings, policy))
-    options = PlanOptions(Pace(write_units, read_units), sample, samples, report, prices)
+    options = PlanOptions(Pace(write_units, read_units), sample, samples, report, prices, principal)
     carry_out(lambda: prove_plan(settings, options, json=json))
 
 

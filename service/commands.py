@@ -37,7 +37,7 @@ from service.documents import write_document
 from service.initialising import InitOptions, initialise
 from service.planning import PlanOptions, proven
 from service.planreport import page
-from service.session import Session, ledger_name, session
+from service.session import Session, account_around, ledger_name, session
 from service.settings import Settings
 from service.status import status
 
@@ -47,13 +47,15 @@ _WATCH = 1.0
 
 async def prove_plan(settings: Settings, options: PlanOptions, *, json: bool) -> Exit:
     """``tableturn plan``."""
-    async with session(settings) as opened:
+    async with session(settings) as opened, account_around(settings) as account:
         with _bars("translating", quiet=json) as bars:
             tasks = {name: bars.add_task(name, total=None) for name in opened.plan.sources}
-            ports = ProofPorts(
-                opened.database, opened.plan, opened.clock, told=lambda name, count: bars.advance(tasks[name], count)
-            )
-            document = await proven(ports, options)
+
+            def told(source: str, items: int) -> None:
+                bars.advance(tasks[source], items)
+
+            ports = ProofPorts(opened.database, opened.plan, opened.clock, account, told)
+            document = await proven(ports, options, ledger_name(settings, opened.plan))
     if json:
         as_json(document)
     else:

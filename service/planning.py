@@ -13,16 +13,17 @@ from service.planreport import write_files
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """What the operator asks of a proof; ``report`` None leaves no file."""
+    """What the operator asks of a proof; ``report`` None leaves no file; ``principal`` None: who asks."""
 
     pace: Pace
     sample: int | None = None
     shown: int = 1
     report: Path | None = None
     prices: Path | None = None
+    principal: str | None = None
 
 
-async def proven(ports: ProofPorts, options: PlanOptions) -> dict[str, Any]:
+async def proven(ports: ProofPorts, options: PlanOptions, ledger: str) -> dict[str, Any]:
     """Prove the plan and return the report. One that is interrupted is taken up by the next with the same report file.
 
     Raises FatalError for a table that is not there, or a file that cannot be read or written.
@@ -30,7 +31,9 @@ async def proven(ports: ProofPorts, options: PlanOptions) -> dict[str, Any]:
     if options.report is not None and options.report.suffix != ".json":
         raise FatalError(f"{options.report} does not end with .json", hint="so that its page and others fit beside it")
     workbook = None if options.report is None else options.report.with_suffix(".workbook")
-    settings = ProofSettings(options.pace, read_prices(options.prices), options.sample, options.shown, workbook)
+    settings = ProofSettings(
+        options.pace, read_prices(options.prices), ledger, options.principal, options.sample, options.shown, workbook
+    )
     proof, done = await Proof.begin(ports, settings), False
     try:
         document = await proof.run()

@@ -33,6 +33,7 @@ def page(document: dict[str, Any], *, notes: bool = False) -> RenderableType:
     for fault in document["faults"]:
         if notes or fault["grade"] != "note":
             parts += _fault(fault)
+    parts += _account(document["account"])
     if document["forecast"] is None:
         parts.append(_line("note", "no forecast: only a sample was read"))
     else:
@@ -73,6 +74,17 @@ def _counts(document: dict[str, Any]) -> Table:
     for name, count in document["target_items"].items():
         table.add_row(Text(f"→ {name}"), f"{count:,}", f"{document['target_bytes'][name]:,}")
     return table
+
+
+def _account(account: dict[str, Any]) -> list[Text]:
+    if not account["asked"]:
+        return [_line("note", "who else is there was not asked: the endpoint is DynamoDB's alone")]
+    lines = []
+    for writer in account["writers"]:
+        by_name = f" (named in {', '.join(writer['variables'])})" if writer["variables"] else ""
+        tables = ", ".join(writer["may_write"]) or "no source"
+        lines.append(_line("note", f"function {writer['function']}{by_name} may write {tables}"))
+    return [*lines, *(Text(_plain(change), style="cyan") for change in account["template_changes"])]
 
 
 def _fault(fault: dict[str, Any]) -> list[Text]:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from aws.account import connect_account
+from aws.ports import AccountPort
 from domain.clock import Clock
 from domain.errors import FatalError
 from dynamo.aws import connect
@@ -58,6 +60,16 @@ async def session(settings: Settings, *, observer: Observer = NO_OBSERVER) -> As
         await _first_answer(database, settings, ledger_name(settings, plan))
         ledger = operator_ledger(database, ledger_name(settings, plan), clock, who=operator())
         yield Session(settings, plan, database, ledger, clock)
+
+
+@asynccontextmanager
+async def account_around(settings: Settings) -> AsyncIterator[AccountPort | None]:
+    """Open the account that the tables are in; None behind an endpoint of DynamoDB alone, which has no account."""
+    if settings.endpoint_url is not None and settings.account_endpoint_url is None:
+        yield None
+        return
+    async with connect_account(region=settings.region, endpoint_url=settings.account_endpoint_url) as account:
+        yield account
 
 
 async def _first_answer(database: Database, settings: Settings, ledger: str) -> None:

@@ -13,6 +13,7 @@ from dynamo.local import endpoint_from_environment
 ENVIRONMENT = {
     "plan": "TABLETURN_PLAN",
     "ledger": "TABLETURN_LEDGER",
+    "account_endpoint_url": "TABLETURN_ACCOUNT_ENDPOINT_URL",
     "region": "AWS_REGION",
     "dry_run": "DRY_RUN",
     "log_level": "MIGRATION_LOG_LEVEL",
@@ -44,6 +45,9 @@ class Settings(BaseModel):
     plan: str = Field("tyler-setup", description="path of the plan file, or the name of a plan that ships with it")
     ledger: str = Field("", description="name of the ledger table; empty: the target's name and -tableturn")
     endpoint_url: str | None = Field(None, description="where DynamoDB answers; none: AWS")
+    account_endpoint_url: str | None = Field(
+        None, description="where IAM, Lambda … answer; none: AWS, or nobody when DynamoDB has an endpoint"
+    )
     region: str | None = Field(None, description="AWS region; none: what the AWS profile says")
     dry_run: bool = Field(default=False, description="init: say what would be done, and do nothing")
     log_level: str = Field("info", pattern="(?i)^(debug|info|warning|warn|error)$", description="least level logged")

@@ -86,10 +86,13 @@ class FlaggedTraffic(Traffic):
                 self.waited += 1
                 return
             case ("source", _):
-                super().write()
+                self._write_source()
             case _:
                 self._create()
         assert time.monotonic() - began < self._longest, "this machine is too slow for the promised longest request"
+
+    def _write_source(self) -> None:
+        super().write()
 
     def _create(self) -> None:
         number = len(self.created)

@@ -18,6 +18,7 @@ from tests.crashes.people import Application, legacy_differences
 from tests.crashes.proxy import FaultProxy
 from tests.crashes.tally import PLACES, Tally
 
+SOURCES = ("users", "contractors", "refresh-tokens", "audit", "config")
 USERS = 240
 LONGEST_REQUEST = 3.0
 FENCED = 4
@@ -119,11 +120,11 @@ class Tour:
     def _roll(self, wanted: int) -> None:
         """Wait until the shard of every source has rolled so many times, and its child is read."""
         began = time.monotonic()
-        while any(self._rolled(source) < wanted for source in ("users", "audit", "config")):
-            assert time.monotonic() - began < _ROLLING, f"no roll in {_ROLLING:.0f} s: {self._shards('users')}"
+        while any(self._rolled(source) < wanted for source in SOURCES):
+            assert time.monotonic() - began < _ROLLING, f"no roll in {_ROLLING:.0f} s: {self._told()}"
             self._moved = time.monotonic()
             self._look("")
-        for stream in ("users", "contractors", "refresh-tokens", "audit", "config", "target") if wanted > 0 else ():
+        for stream in (*SOURCES, "target") if wanted > 0 else ():
             self.tally.rolls[stream] = max(self.tally.rolls[stream], self._rolled(stream))
 
     def _next_step(self, command: str) -> str:
@@ -225,7 +226,7 @@ class Tour:
     def _told(self) -> str:
         """Return what was said last, for whoever has to find out why."""
         told = [done.said[-300:] for done in self.scene.program.done[-2:]]
-        told += [str(row) for stream in ("users", "target") for row in self._shards(stream)]
+        told += [str(row) for stream in (*SOURCES, "target") for row in self._shards(stream)]
         return "\n".join([*told, *(worker.said[-1500:] for worker in self.scene.program.workers[-6:])])
 
     def _end_of_asking(self) -> None:

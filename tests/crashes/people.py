@@ -1,17 +1,18 @@
 """An application that obeys the flag and goes on working on whichever side serves, with a memory of all it did.
 
-The new one writes users as it likes, without some attributes that the mapping would derive; a rollback keeps that in
-`_target` beside what the legacy application knows. Only the latter is compared here.
+The new one writes users and the rest as it likes, without some attributes that the mapping would derive; a rollback
+keeps that in `_target` beside what the legacy application knows. Only the latter is compared here.
 """
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.acceptance.legacy import KEYS, Item, Legacy, scan, user, wanted
+from tests.acceptance.legacy import KEYS, Item, Key, Legacy, scan, user, wanted
 from tests.acceptance.scene import Scene
 from tests.acceptance.traffic import FlaggedTraffic
 
@@ -20,18 +21,20 @@ NEW = range(200_000, 900_000)
 
 
 class Application(FlaggedTraffic):
-    """Creates, changes and deletes users: in the legacy table, or after the switch in `entities`.
+    """Creates, changes and deletes users, and touches one item of each other table in turn, on whichever side serves.
 
-    It is in no hurry: what counts is where a kill strikes. What it did, on either side, stands in
-    ``scene.legacy.standing`` and ``gone``.
+    It is in no hurry: what counts is where a kill strikes. No table is left quiet: DynamoDB Local says that records are
+    lost when a shard that has none yet is read, another table is written, and then this one. What the application did,
+    on either side, stands in ``scene.legacy.standing`` and ``gone``.
     """
 
-    pause = 0.1
+    pause = 0.05
 
     def __init__(self, scene: Scene, *, seed: int, longest: float) -> None:
         super().__init__(scene, seed=seed, longest=longest)
         self._turn = threading.Lock()
         self._numbers = iter(NEW)
+        self._quiet = cycle(sorted(KEYS.keys() - {"users"}))
 
     def write(self) -> None:
         """Write once, or wait while somebody looks."""
@@ -49,8 +52,28 @@ class Application(FlaggedTraffic):
         with self._turn:
             yield
 
+    def _write_source(self) -> None:
+        if self._random.random() < 0.5:
+            super()._write_source()
+            return
+        name, key = self._next_quiet()
+        self._legacy.change(name, key, "touched", self._now())
+        self.writes += 1
+
+    def _next_quiet(self) -> Key:
+        """Return an item of the next table but users."""
+        name = next(self._quiet)
+        return next(place for place in self._legacy.standing if place[0] == name)
+
     def _create(self) -> None:
         """Do one write of the new application, to an item that must be there."""
+        if self._random.random() < 0.5:
+            self._touch(self._next_quiet())
+        else:
+            self._write_user()
+        self.writes += 1
+
+    def _write_user(self) -> None:
         living = [key for name, key in self._legacy.standing if name == "users"]
         match self._random.choices(("create", "change", "delete"), (4, 4, 2))[0]:
             case "change" if living:
@@ -59,7 +82,6 @@ class Application(FlaggedTraffic):
                 self._delete(self._random.choice(living))
             case _:
                 self._add(next(number for number in self._numbers if number % 3))
-        self.writes += 1
 
     def _add(self, number: int) -> None:
         person = user(number)
@@ -69,15 +91,26 @@ class Application(FlaggedTraffic):
         self._legacy.secrets.update((person["email"]["S"], person["passwordHash"]["S"]))
 
     def _change(self, user_id: str) -> None:
-        seen = {"N": str(self._random.randrange(10**12))}
+        self._set(("users", user_id), "lastLogin")
+
+    def _touch(self, item: Key) -> None:
+        self._set(item, "touched")
+
+    def _set(self, item: Key, attribute: str) -> None:
+        """Change one attribute of what stands in `entities` for a legacy item."""
+        now, place = self._now(), next(iter(wanted(item[0], self._legacy.standing[item])))
         self._legacy.client.update_item(
             TableName=self._entities,
-            Key=_key(f"USER#{user_id}", "METADATA"),
-            UpdateExpression="SET lastLogin = :s",
+            Key=_key(*place),
+            UpdateExpression="SET #a = :s",
             ConditionExpression="attribute_exists(entityType)",
-            ExpressionAttributeValues={":s": seen},
+            ExpressionAttributeNames={"#a": attribute},
+            ExpressionAttributeValues={":s": now},
         )
-        self._legacy.standing["users", user_id] = {**self._legacy.standing["users", user_id], "lastLogin": seen}
+        self._legacy.standing[item] = {**self._legacy.standing[item], attribute: now}
+
+    def _now(self) -> dict[str, str]:
+        return {"N": str(self._random.randrange(10**12))}
 
     def _delete(self, user_id: str) -> None:
         self._legacy.client.delete_item(
