@@ -114,15 +114,21 @@ def _turns(asked: list[tuple[AccessPattern, Item]]) -> Iterator[tuple[AccessPatt
         count += 1
 
 
-def compare(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """Set two baselines side by side; say of each query whether it meets the criteria and is no worse than before."""
+def compare(before: dict[str, Any], *later: dict[str, Any]) -> dict[str, Any]:
+    """Set baselines side by side; say of each query whether the last meets the criteria and is no worse than the first.
+
+    ``later``: one or more, in any order; those between, such as the days of a bake, are shown and not judged.
+    """
+    *between, after = sorted(later, key=lambda each: each["begun_ms"])
     queries = {}
     for name, now in after["queries"].items():
         then = before["queries"].get(name)
-        queries[name] = {"before": then, "after": now, "failed": list(_failed(then, now))}
+        course = [each["queries"].get(name) for each in between]
+        queries[name] = {"before": then, "between": course, "after": now, "failed": list(_failed(then, now))}
     missing = sorted(before["queries"].keys() - after["queries"].keys())
     passes = not missing and not any(each["failed"] for each in queries.values())
-    return {"passes": passes, "missing": missing, "queries": queries}
+    begun = [each["begun_ms"] for each in (before, *between, after)]
+    return {"passes": passes, "begun_ms": begun, "missing": missing, "queries": queries}
 
 
 def _failed(then: dict[str, int] | None, now: dict[str, int]) -> Iterator[str]:
@@ -145,7 +151,7 @@ def read_baseline(path: Path) -> dict[str, Any]:
     document = read_document(path, "a baseline", hint=_HINT)
     queries = document.get("queries")
     whole = isinstance(queries, dict) and all(_is_measured(each) for each in queries.values())
-    if not whole or document.get("schema") != SCHEMA:
+    if not whole or document.get("schema") != SCHEMA or not isinstance(document.get("begun_ms"), int):
         raise FatalError(f"{path} is no baseline of this version", hint=_HINT)
     return document
 

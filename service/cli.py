@@ -215,16 +215,17 @@ def baseline(
 @APP.command()
 def compare(
     before: Annotated[Path, typer.Argument(help="what `tableturn baseline --output` wrote first")],
-    after: Annotated[Path, typer.Argument(help="and later")],
+    later: Annotated[list[Path], typer.Argument(help="and later: one, or one of each day; the last is judged")],
+    report: Annotated[Path | None, typer.Option("--report", help="write the table there as HTML as well")] = None,
     json: Json = False,
 ) -> None:
-    """Set two baselines side by side: p95 below 200 ms, errors below 0.1 %, no worse than before. Exit code 3 if not.
+    """Set baselines side by side: p95 below 200 ms, errors below 0.1 %, no worse than before. Exit code 3 if not.
 
-    Example: tableturn compare before.json after.json
+    Example: tableturn compare before.json day-*.json --report today.html
     """
     from service.commands import compare_baselines
 
-    carry_out(lambda: compare_baselines(before, after, json=json))
+    carry_out(lambda: compare_baselines(before, later, report, json=json))
 
 
 @APP.command()

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,9 @@ from reconcile.rechecks import Patience
 from reconcile.runner import ComparePorts, CompareSettings, Comparison
 from service import asking
 from service.baseline import BaselineOptions, compare, measure, read_baseline
-from service.console import ERR, OUT, Exit, as_json, gates_table
-from service.documents import write_document
+from service.baselinereport import baseline_table, comparison_page
+from service.console import ERR, OUT, Exit, as_html, as_json, gates_table
+from service.documents import write_document, write_text
 from service.initialising import InitOptions, initialise
 from service.planning import PlanOptions, proven
 from service.planreport import page
@@ -160,30 +161,19 @@ async def measure_baseline(settings: Settings, options: BaselineOptions, output:
     if json:
         as_json(document)
     else:
-        table = Table("query", "asked", "errors", "p50 ms", "p95 ms", "p99 ms", "max ms")
-        for name, each in document["queries"].items():
-            times = [f"{each[figure] / 1000:.1f}" for figure in ("p50_us", "p95_us", "p99_us", "max_us")]
-            table.add_row(name, str(each["asked"]), str(each["errors"]), *times)
-        OUT.print(table)
+        OUT.print(baseline_table(document))
     return Exit.DONE
 
 
-async def compare_baselines(before: Path, after: Path, *, json: bool) -> Exit:
+async def compare_baselines(before: Path, later: Sequence[Path], report: Path | None, *, json: bool) -> Exit:
     """``tableturn compare``."""
-    document = compare(read_baseline(before), read_baseline(after))
+    document = compare(read_baseline(before), *map(read_baseline, later))
+    if report is not None:
+        write_text(as_html(comparison_page(document)), report)
     if json:
         as_json(document)
     else:
-        table = Table("", "query", "p95 ms before", "after", "errors", "")
-        for name, each in document["queries"].items():
-            then = "" if each["before"] is None else f"{each['before']['p95_us'] / 1000:.1f}"
-            now, sign = each["after"], "✗" if each["failed"] else "✓"
-            table.add_row(
-                sign, name, then, f"{now['p95_us'] / 1000:.1f}", str(now["errors"]), "; ".join(each["failed"])
-            )
-        OUT.print(table)
-        for name in document["missing"]:
-            OUT.print(f"✗ {name} was asked before and not after")
+        OUT.print(comparison_page(document))
     return Exit.DONE if document["passes"] else Exit.REFUSED
 
 

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import IntEnum
+from io import StringIO
 from typing import Any, NoReturn
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 from domain.errors import FatalError, FencedError, RefusedError, TableturnError
@@ -27,6 +28,8 @@ class Exit(IntEnum):
     FENCED = 4
     WARNED = 5
 
+
+_PAGE_COLUMNS = 150
 
 OUT = Console(soft_wrap=True, highlight=False)
 ERR = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -108,3 +111,10 @@ def gates_table(gates: list[dict[str, Any]]) -> Table:
 
 async def _awaited(command: Callable[[], Awaitable[Exit]]) -> Exit:
     return await command()
+
+
+def as_html(page: RenderableType) -> str:
+    """Return what a terminal of some width would show, as a page of HTML."""
+    console = Console(record=True, width=_PAGE_COLUMNS, file=StringIO())
+    console.print(page)
+    return console.export_html()

@@ -9,9 +9,14 @@ from domain.errors import FatalError
 
 def write_document(document: dict[str, Any], path: Path) -> None:
     """Write a document whole or not at all. Raises FatalError naming the file."""
+    write_text(json.dumps(document, indent=2) + "\n", path)
+
+
+def write_text(content: str, path: Path) -> None:
+    """Write a text whole or not at all. Raises FatalError naming the file."""
     partial = path.with_suffix(".partial")
     try:
-        partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        partial.write_text(content, encoding="utf-8", errors="replace")
         partial.replace(path)
     except OSError as error:
         raise unwritten(error) from error

@@ -2,19 +2,18 @@
 
 import json
 from collections.abc import Iterable
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from service.console import as_html
 from service.documents import unwritten, write_document
 
 _SIGNS = {"fail": ("✗", "red"), "warn": ("!", "yellow"), "note": ("·", "dim"), "pass": ("✓", "green")}
-_PAGE_COLUMNS = 150
 
 
 def page(document: dict[str, Any], *, notes: bool = False) -> RenderableType:
@@ -44,13 +43,11 @@ def page(document: dict[str, Any], *, notes: bool = False) -> RenderableType:
 
 def write_files(document: dict[str, Any], offenders: Iterable[dict[str, str]], path: Path) -> None:
     """Write the report, the same as a page, and who offended, side by side. Raises FatalError naming the file."""
-    console = Console(record=True, width=_PAGE_COLUMNS, file=StringIO())
-    console.print(page(document, notes=True))
     lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in offenders)
     try:
         path.unlink(missing_ok=True)  # an older report beside newer pages would be believed
         path.with_suffix(".offenders.jsonl").write_text("".join(lines), encoding="utf-8", errors="replace")
-        path.with_suffix(".html").write_text(console.export_html(), encoding="utf-8", errors="replace")
+        path.with_suffix(".html").write_text(as_html(page(document, notes=True)), encoding="utf-8", errors="replace")
     except OSError as error:
         raise unwritten(error) from error
     write_document(document, path)

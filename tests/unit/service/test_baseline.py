@@ -13,6 +13,8 @@ from dynamo.weather import FairWeather
 from reconcile.queries import Questioner
 from reconcile.rechecks import Patience
 from service.baseline import BaselineOptions, Latencies, compare, measure, read_baseline
+from service.baselinereport import comparison_page
+from service.console import as_html
 from tests.examples import ADA, BOB
 from tests.world import LoopClock, Venue, World, ready
 
@@ -65,8 +67,11 @@ async def test_a_plan_that_cannot_be_asked_is_told() -> None:
         await measured(world, Slow(), Side.SOURCE)
 
 
-def figures(p95_us: int, *, errors: int = 0, asked: int = 1000) -> dict[str, Any]:
-    return {"queries": {"q": {"asked": asked, "errors": errors, "p95_us": p95_us}}}
+def figures(p95_us: int, *, errors: int = 0, asked: int = 1000, begun_ms: int = 1) -> dict[str, Any]:
+    return {"begun_ms": begun_ms, "queries": {"q": {"asked": asked, "errors": errors, "p95_us": p95_us}}}
+
+
+NEVER_ASKED: dict[str, Any] = {"begun_ms": 1, "queries": {}}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,7 @@ def figures(p95_us: int, *, errors: int = 0, asked: int = 1000) -> dict[str, Any
         (figures(1_000), figures(1_000, errors=1, asked=1001), ""),
         (figures(1_000), figures(1_000, errors=1, asked=1000), "1 of 1000 askings failed"),
         (figures(1_000), figures(0, asked=0), "never asked"),
-        ({"queries": {}}, figures(1_000), ""),
+        (NEVER_ASKED, figures(1_000), ""),
     ],
 )
 def test_criteria(before: dict[str, Any], after: dict[str, Any], says: str) -> None:
@@ -90,7 +95,20 @@ def test_criteria(before: dict[str, Any], after: dict[str, Any], says: str) -> N
 
 
 def test_a_query_that_is_asked_no_more_does_not_pass() -> None:
-    assert compare(figures(1), {"queries": {}}) == {"passes": False, "missing": ["q"], "queries": {}}
+    found = compare(figures(1), NEVER_ASKED)
+    assert (found["passes"], found["missing"], found["queries"]) == (False, ["q"], {})
+
+
+def test_of_many_days_the_last_is_judged_against_the_first_and_all_are_shown() -> None:
+    days = [figures(60_000, begun_ms=day) for day in (4, 2)] + [figures(250_000, begun_ms=3)]
+    found = compare(figures(55_000), *days)
+    assert found["passes"]
+    assert found["begun_ms"] == [1, 2, 3, 4]
+    assert [each["p95_us"] for each in found["queries"]["q"]["between"]] == [60_000, 250_000]
+    assert not compare(figures(55_000), *days[:2], figures(70_000, begun_ms=5))["passes"]
+    shown = as_html(comparison_page(found))
+    assert "250.0" in shown
+    assert shown.count("1970-01-01 00:00") == 4
 
 
 @pytest.mark.parametrize(("count", "p50", "p95"), [(1, 1, 1), (2, 1, 2), (100, 50, 95), (101, 51, 96)])
@@ -107,6 +125,6 @@ def test_a_file_that_is_no_baseline_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    document = {"schema": 1, "queries": {"q": Latencies([1]).document()}}
+    document = {"schema": 1, "begun_ms": 7, "queries": {"q": Latencies([1]).document()}}
     (tmp_path / "a.json").write_text(json.dumps(document))
     assert read_baseline(tmp_path / "a.json") == document
