@@ -67,7 +67,7 @@ def compile_queries(
     problems: list[Problem] = []
     for name, each in file.queries.items():
         where = f"queries.{name}"
-        found = list(_problems(where, each, sources, target))
+        found = [*_problems(where, each, sources, target), *_order_problems(where, each, file)]
         try:
             pattern = _compiled(name, each)
         except TemplateError as error:
@@ -104,9 +104,36 @@ def _problems(
             way_out = f"use one of {', '.join(names)}" if names else "ask the table itself"
             yield Problem(f"{where}.{side}.index", f"{table.name} has no index {index!r}", way_out)
             return
-    hash_name = source.key_in(file.legacy.index)[0].name
+    hash_key = source.key_in(file.legacy.index)[0]
+    hash_name = hash_key.name
     if file.legacy.index is not None and file.legacy.key is None:
         yield Problem(f"{where}.legacy.key", "an index is asked by its hash key", f"write key: {hash_name}")
     if file.legacy.key is not None and file.legacy.key != hash_name:
         what = f"{file.legacy.key} is no hash key of {file.legacy.index or source.name}"
         yield Problem(f"{where}.legacy.key", what, f"use {hash_name}, or leave it out: then all is read")
+    elif file.legacy.key is not None and hash_key.type != "S":
+        what = f"{hash_name} is of type {hash_key.type}: only texts are asked for"
+        yield Problem(f"{where}.legacy.key", what, "leave `legacy` out: then all is read")
+    yield from _target_problems(f"{where}.target.key", file, target)
+
+
+def _order_problems(where: str, query: QueryFile, file: PlanFile) -> Iterator[Problem]:
+    """Yield an order by what no item has, which everything would be sorted by."""
+    source = file.sources.get(query.source)
+    if source is None or source.attributes is None or query.order is None or query.order in source.attributes:
+        return
+    what = f"{query.source} has no attribute {query.order!r}"
+    yield Problem(f"{where}.order", what, f"use one of its `attributes`: {', '.join(source.attributes)}")
+
+
+def _target_problems(where: str, file: QueryFile, target: TableDefinition) -> Iterator[Problem]:
+    """Yield what DynamoDB would refuse: only a text is asked for, and only a text has a beginning."""
+    asked = file.target.index or target.name
+    key = target.key_in(file.target.index)
+    if len(file.target.key) > len(key):
+        yield Problem(where, f"{asked} has no sort key", "name the hash key alone")
+        return
+    for part in key[: len(file.target.key)]:
+        if part.type != "S":
+            what = f"{part.name} of {asked} is of type {part.type}: only texts are asked for"
+            yield Problem(where, what, "leave it out, or ask an index with a key of texts")

@@ -76,6 +76,43 @@ BROKEN = {
         "hash key",
         "userId",
     ),
+    "a query by a number, which nobody asks for": Broken(
+        TYLER,
+        """order: expiresAt
+  contractors-of-a-status:
+    source: contractors
+""",
+        """order: expiresAt
+  contractors-of-a-status:
+    source: contractors
+    legacy: {index: expiry-index, key: expiresAt}
+""",
+        "queries.contractors-of-a-status.legacy.key",
+        "type N",
+        "all is read",
+    ),
+    "a query by the beginning of a number": Broken(
+        TYLER,
+        'target: {key: ["USER#{id}", METADATA]}',
+        'target: {index: LSI1-Versions, key: ["USER#{id}", "1"]}',
+        "queries.user-by-id.target.key",
+        "version of LSI1-Versions is of type N",
+        "leave it out",
+    ),
+    "a query by a sort key that its index does not have": Broken(
+        DESK,
+        "companions: {}",
+        """companions: {}
+queries:
+  by-mail: {source: customers, target: {index: tagged, key: ["{mail}", x]}}
+""",
+        "queries.by-mail.target.key",
+        "tagged has no sort key",
+        "hash key alone",
+    ),
+    "a query in the order of an attribute that items do not have": Broken(
+        TYLER, "order: createdAt", "order: creatdAt", "queries.users-by-creation.order", "'creatdAt'", "createdAt"
+    ),
     "a query with a converter that does not exist": Broken(
         TYLER,
         'target: {index: GSI4, key: "{timestamp|month}"}',
