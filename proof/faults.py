@@ -13,6 +13,9 @@ class Grade(IntEnum):
     FAIL = 2
 
 
+VERDICTS = {Grade.NOTE: "pass", Grade.WARN: "warn", Grade.FAIL: "fail"}
+
+
 @dataclass(frozen=True, slots=True)
 class FaultKind:
     """A kind of fault: its grade, what it means, and what to do about it."""
@@ -53,6 +56,21 @@ FAULTS: Mapping[str, FaultKind] = {
         "an item collection would outgrow the 10 GB that a local index allows",
         "spread it over several hash keys, or do without the local index",
     ),
+    "query-lacks": FaultKind(
+        Grade.FAIL,
+        "the single table would not show it where a query of the plan expects it",
+        "make the keys of that index of attributes that these items have, or mend the query",
+    ),
+    "query-adds": FaultKind(
+        Grade.FAIL,
+        "the single table would show it where a query of the plan does not expect it",
+        "make the hash key of that index as narrow as the legacy question, or say the rest in `where`",
+    ),
+    "query-disordered": FaultKind(
+        Grade.FAIL,
+        "asked for it, the single table would answer a query of the plan in another order",
+        "make the sort key of that index of what the query is sorted by, or mend `order`",
+    ),
     "nearly-too-large": FaultKind(Grade.WARN, "its target item takes more than 90 % of 400 KB", _SHORTEN),
     "collection-large": FaultKind(
         Grade.WARN, "an item collection takes more than half of the 10 GB that a local index allows", "watch its growth"
@@ -66,6 +84,14 @@ FAULTS: Mapping[str, FaultKind] = {
     "index-key-empty": FaultKind(Grade.WARN, "a part of an index key is an empty text", _RIGHT),
     "index-key-type": FaultKind(Grade.WARN, "a part of an index key has a type that the rule cannot read", _RIGHT),
     "index-key-long": FaultKind(Grade.WARN, "an index key would be too long", _RIGHT),
+    "query-lacks-told": FaultKind(
+        Grade.WARN, "a query of the plan expects it, and its own fault keeps it out of that index", _RIGHT
+    ),
+    "query-unasked": FaultKind(
+        Grade.WARN,
+        "none of its items fills a query of the plan in",
+        "see that the query's templates and key name attributes that items have",
+    ),
     "unknown-attribute": FaultKind(
         Grade.WARN,
         "the plan does not know this attribute",

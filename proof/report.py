@@ -12,14 +12,13 @@ from typing import Any
 
 from mapping.plan import Plan
 from proof.census import Census
-from proof.faults import FAULTS, Grade
+from proof.faults import FAULTS, VERDICTS, Grade
 from proof.forecast import Forecast
 from proof.neighbours import Neighbours
 from proof.prices import Prices
 from proof.tables import Preflight
 
 SCHEMA = 1
-VERDICTS = {Grade.NOTE: "pass", Grade.WARN: "warn", Grade.FAIL: "fail"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +78,7 @@ class Evidence:
     forecast: Forecast | None
     prices: Prices
     samples: Sequence[dict[str, Any]]
+    queries: dict[str, dict[str, Any]]
 
     @property
     def warnings(self) -> list[str]:
@@ -117,6 +117,7 @@ def report(evidence: Evidence) -> dict[str, Any]:
         "target_items": dict(census.written),
         "target_bytes": dict(census.written_bytes),
         "write_units": dict(census.units),
+        "queries": evidence.queries,
         "faults": [finding.document() for finding in evidence.findings],
         "heaviest_keys": _heaviest(census),
         "forecast": None if evidence.forecast is None else evidence.forecast.document(),

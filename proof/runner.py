@@ -7,7 +7,7 @@ was killed (`proof.workbook`).
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -27,11 +27,12 @@ from proof.faults import FAULTS, Fault, Grade
 from proof.forecast import Forecast, Pace, forecast
 from proof.neighbours import Lookout, Neighbours
 from proof.prices import Prices
+from proof.rehearsal import MOST_ITEMS, Rehearse, Share, document_of, faults_of
 from proof.report import SCHEMA, Evidence, Finding, Scope, Surroundings, report
 from proof.scanning import Scanning
 from proof.secrets import hide, hide_item
 from proof.tables import describe_all, examine
-from proof.workbook import Claim, Cursor, Workbook
+from proof.workbook import MOST_OFFENDERS, Claim, Cursor, Workbook
 
 _SAVE_S = 2.0
 """Seconds between writings of the workbook: so much is read again after a kill."""
@@ -41,13 +42,17 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class ProofPorts:
-    """What a proof works with; ``account`` None: nobody to ask; ``told`` hears of every page (source, items)."""
+    """What a proof works with; ``told`` hears of every page (source, items).
+
+    ``account`` None: nobody to ask; ``rehearse`` None: the plan's queries are not asked.
+    """
 
     database: Database
     plan: Plan
     clock: Clock
     account: AccountPort | None = None
     told: Callable[[str, int], None] = lambda _, __: None
+    rehearse: Rehearse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,8 @@ class Proof:
         self._workbook = workbook
         self._census = Census.read(workbook.census() or Census().document())
         self._of_all: list[tuple[str, str, str]] = []
+        self._share = Share()
+        self._queries: dict[str, dict[str, Any]] = {}
         self._examiner = Examiner(ports.plan, now_s=ports.clock.wall_ms() // 1000)
         self._budget = ReadBudget(ports.clock, settings.pace.read_units)
         self._behind: dict[tuple[str, int], Cursor] = {}
@@ -113,7 +120,8 @@ class Proof:
     def offenders(self) -> Iterator[dict[str, str]]:
         """Yield every offender that was kept, masked."""
         yield from self._workbook.offenders()
-        yield from ({"kind": kind, "detail": where, "item": key} for kind, where, key in self._of_all)
+        for kind, found in self._kinds_of_all():
+            yield from ({"kind": kind, "detail": where, "item": key} for where, key in found[:MOST_OFFENDERS])
 
     def close(self, *, done: bool) -> None:
         """Close the workbook; when all is ``done`` it goes."""
@@ -125,8 +133,10 @@ class Proof:
             segments = scanning.segments(self._seen.tables.sizes[source.name])
             cursors = self._workbook.cursors(source.name, segments)
             self._ports.told(source.name, self._census.items[source.name])
+            self._share = Share()
             await scanning.read(source.definition.name, cursors, partial(self._take, source))
             self._save()
+            await self._rehearse(source, was_read=any(each.done or each.start for each in cursors))
 
     def _take(self, source: SourceTable, cursor: Cursor, items: list[Item], units: str) -> None:
         """Look at a page. Nothing of it counts before its cursor is saved with it."""
@@ -135,6 +145,8 @@ class Proof:
             self._census.add(self._plan.target, found)
             self._keep(found.source_id, found.faults)
         self._claim(examined)
+        if self._is_asked(source):
+            self._share.take(items, examined)
         self._census.spent += Fraction(units)
         self._behind[source.name, cursor.segment] = cursor
         if self._ports.clock.monotonic() - self._saved >= _SAVE_S:
@@ -156,9 +168,39 @@ class Proof:
                 shown = hide(self._plan.masked(source_id))
                 self._workbook.offend(fault.kind, hide(fault.says) or fault.detail, shown)
 
+    def _is_asked(self, source: SourceTable) -> bool:
+        patterns = self._plan.queries.values()
+        return self._ports.rehearse is not None and any(pattern.source == source.name for pattern in patterns)
+
+    async def _rehearse(self, source: SourceTable, *, was_read: bool) -> None:
+        """Ask the queries of a source; ``was_read``: some of its items were, by an earlier process."""
+        if self._ports.rehearse is None or not self._is_asked(source):
+            return
+        if was_read:
+            await self._read_again(source)
+        found = await self._ports.rehearse(source.name, self._share.kept())
+        for name, asked in found.asked.items():
+            faults = list(faults_of(self._plan.queries[name], asked, self._share))
+            on = {"source": source.name, "items": found.items, "read": self._census.items[source.name]}
+            self._queries[name] = {**on, **document_of(self._plan, asked, (kind for kind, _ in faults))}
+            for kind, source_id in faults:
+                shown = hide(self._plan.masked(source_id)) if source_id else source.name
+                self._of_all.append((kind, name, shown))
+
+    async def _read_again(self, source: SourceTable) -> None:
+        """Fill the share of a source whose items were not kept."""
+        request = ScanRequest(source.definition.name, limit=MOST_ITEMS, consistent=False)
+        while not self._share.is_full:
+            page = await self._ports.database.scan_page(request)
+            await self._budget.spend(page.units)
+            self._share.take(page.items, [self._examiner.examine(source, image) for image in page.items])
+            if page.last_key is None:
+                return
+            request = replace(request, start=page.last_key)
+
     def _look_at_keys(self, expected: Forecast) -> None:
         """Find what only all items together show; it is worked out anew each time, and never saved."""
-        self._of_all = [(kind, TABLE, key) for kind, key in self._census.grown()]
+        self._of_all += [(kind, TABLE, key) for kind, key in self._census.grown()]
         if expected.is_hot:
             self._of_all.append(("hot-partition", *expected.hottest[:2]))
 
@@ -171,18 +213,23 @@ class Proof:
         samples = [sample for source in self._plan.sources.values() for sample in await self._samples(source)]
         scope = Scope(self._settings.sample, self._workbook.begun_ms, self._ports.clock.wall_ms())
         prices = self._settings.prices
-        return Evidence(self._plan, scope, self._seen, self._census, self._findings(), expected, prices, samples)
+        return Evidence(
+            self._plan, scope, self._seen, self._census, self._findings(), expected, prices, samples, self._queries
+        )
 
     def _findings(self) -> list[Finding]:
         found = [
             Finding(kind, where.total(), dict(where), self._workbook.examples(kind, _EXAMPLES))
             for kind, where in self._census.faults_by_kind().items()
         ]
-        for kind in sorted({kind for kind, _, _ in self._of_all}):
-            own = [(where, key) for each, where, key in self._of_all if each == kind]
+        for kind, own in self._kinds_of_all():
             where = dict(Counter(where for where, _ in own))
             found.append(Finding(kind, len(own), where, [key for _, key in own[:_EXAMPLES]]))
         return found
+
+    def _kinds_of_all(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        for kind in sorted({kind for kind, _, _ in self._of_all}):
+            yield kind, [(where, key) for each, where, key in self._of_all if each == kind]
 
     async def _samples(self, source: SourceTable) -> list[dict[str, Any]]:
         """Return a few items of a source, masked, with what becomes of them."""

@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS offenders (kind TEXT, detail TEXT, item TEXT);
 MOST_AGE_MS = 24 * 3600 * 1000
 """A proof that was begun longer ago says little about tables that are being written."""
 
-_MOST_OFFENDERS = 10_000
+MOST_OFFENDERS = 10_000
 """Offenders kept per kind; the counts are exact whatever is kept."""
 
 
@@ -124,7 +124,7 @@ class Workbook:
 
     def offend(self, kind: str, detail: str, item: str) -> None:
         """Keep who offended (masked), up to a number per kind."""
-        if self._kept.get(kind, 0) < _MOST_OFFENDERS:
+        if self._kept.get(kind, 0) < MOST_OFFENDERS:
             self._begin()
             self._kept[kind] = self._kept.get(kind, 0) + 1
             self._run("INSERT INTO offenders VALUES (?, ?, ?)", (kind, detail, item))

@@ -79,7 +79,7 @@ class Questioner:
 
     async def ask_all(self) -> dict[str, Outcome]:
         """Ask every pattern of the plan; return what came out, by its name."""
-        return {name: await self._ask(pattern) for name, pattern in self._plan.queries.items()}
+        return {name: await self.ask(each, await self.cases(each)) for name, each in self._plan.queries.items()}
 
     async def answers(self, pattern: AccessPattern, asked: Item, side: Side) -> int:
         """Ask one side once, as its application does; return how many items came."""
@@ -87,9 +87,10 @@ class Questioner:
             return len([each async for each in self._legacy(pattern, asked)])
         return len([each async for each in self._target(pattern, asked, limit=None)])
 
-    async def _ask(self, pattern: AccessPattern) -> Outcome:
+    async def ask(self, pattern: AccessPattern, cases: Iterable[Item]) -> Outcome:
+        """Ask one pattern for these items."""
         outcome = Outcome()
-        for image in await self.cases(pattern):
+        for image in cases:
             answers, different = await self._settled(pattern, image)
             outcome.cases += 1
             outcome.answers += answers

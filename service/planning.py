@@ -1,6 +1,7 @@
 """``tableturn plan``: the proof with its options, and the files it leaves when it has come to its end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from proof.forecast import Pace
 from proof.prices import read_prices
 from proof.runner import Proof, ProofPorts, ProofSettings
 from service.planreport import write_files
+from service.rehearsing import rehearse
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ async def proven(ports: ProofPorts, options: PlanOptions, ledger: str) -> dict[s
     settings = ProofSettings(
         options.pace, read_prices(options.prices), ledger, options.principal, options.sample, options.shown, workbook
     )
+    ports = replace(ports, rehearse=partial(rehearse, ports.plan, ports.clock))
     proof, done = await Proof.begin(ports, settings), False
     try:
         document = await proof.run()

@@ -32,6 +32,7 @@ def page(document: dict[str, Any], *, notes: bool = False) -> RenderableType:
     for fault in document["faults"]:
         if notes or fault["grade"] != "note":
             parts += _fault(fault)
+    parts += _queries(document["queries"])
     parts += _account(document["account"])
     if document["forecast"] is None:
         parts.append(_line("note", "no forecast: only a sample was read"))
@@ -71,6 +72,24 @@ def _counts(document: dict[str, Any]) -> Table:
     for name, count in document["target_items"].items():
         table.add_row(Text(f"→ {name}"), f"{count:,}", f"{document['target_bytes'][name]:,}")
     return table
+
+
+def _queries(queries: dict[str, Any]) -> list[RenderableType]:
+    if not queries:
+        return [_line("note", "the plan has no queries: what the applications ask was not tried")]
+    table = Table("", "query", "asked", "answers", "on", box=None)
+    for name, query in queries.items():
+        sign, colour = _SIGNS[query["verdict"]]
+        on = f"{query['items']:,} of {query['read']:,} read of {query['source']}"
+        table.add_row(Text(sign, style=colour), Text(name), f"{query['cases']:,} ×", f"{query['answers']:,}", Text(on))
+    differing = [(name, case) for name, query in queries.items() for case in query["differences"]]
+    return [table, *(Text(_plain(f"    {name} {_difference(case)}"), style="dim") for name, case in differing)]
+
+
+def _difference(case: dict[str, Any]) -> str:
+    words = (("lacks", case["missing"]), ("adds", case["extra"]), ("has", ["another order"] * case["disordered"]))
+    found = "; ".join(f"{word} {', '.join(items)}" for word, items in words if items)
+    return f"of {case['asked_for']} {found}"
 
 
 def _account(account: dict[str, Any]) -> list[Text]:

@@ -47,6 +47,29 @@ def test_the_page_shows_items_before_and_after_side_by_side(scene: Scene) -> Non
     assert "forecast" in done.out
 
 
+def test_the_queries_of_the_plan_are_asked_before_there_is_a_target(scene: Scene) -> None:
+    scene.set()
+    scene.legacy.fill_sample()
+    document = read(report_of(scene))
+    assert len(document["queries"]) == 12
+    for query in document["queries"].values():
+        assert (query["verdict"], query["differing"], query["items"]) == ("pass", 0, query["read"])
+        assert query["cases"] >= 1
+    assert scene.program.done[-1].out.count(" ✓ ") == 12
+
+
+def test_a_plan_whose_index_sorts_by_something_else_fails_and_names_the_query(scene: Scene) -> None:
+    scene.set()
+    scene.legacy.fill_sample()
+    written = (Path("plans") / "tyler-setup.yaml").read_text()
+    wrong = scene.program.folder / "wrong.yaml"
+    wrong.write_text(written.replace('GSI1: [USER, "{createdAt|iso8601}"]', 'GSI1: [USER, "{name}"]'))
+    document = read(report_of(scene, "--plan", str(wrong), code=REFUSED))
+    (fault,) = (fault for fault in document["faults"] if fault["grade"] != "note")
+    assert (fault["kind"], fault["where"]) == ("query-disordered", {"users-by-creation": 1})
+    assert f"→ {fault['way_out']}" in scene.program.done[-1].out
+
+
 def test_init_takes_a_report_as_evidence(scene: Scene) -> None:
     scene.set()
     scene.legacy.fill("users", [user(1)])

@@ -20,6 +20,7 @@ PURE = (
     "proof.capacity",
     "proof.hitters",
     "proof.forecast",
+    "proof.rehearsal",
     "proof.report",
 )
 """Packages and modules that decide from values alone. Those still to be written join when they exist."""
