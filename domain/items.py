@@ -91,6 +91,15 @@ def _canonical_map(item: Item) -> Item:
     return {name: value if "S" in value else canonical(value) for name, value in item.items()}
 
 
+def text_digest(*parts: str) -> bytes:
+    """Return 16 bytes that stand for some texts in their order."""
+    hashed = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        hashed.update(len(encoded).to_bytes(4) + encoded)
+    return hashed.digest()
+
+
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
 
 

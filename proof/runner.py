@@ -17,9 +17,11 @@ from aws.ports import AccountPort
 from domain.clock import Clock
 from domain.errors import FatalError
 from domain.items import Item
+from dynamo.budget import ReadBudget
 from dynamo.ports import Database, ScanRequest
+from dynamo.scanfile import Cursor
+from dynamo.scanning import Scanning
 from mapping.plan import Plan, SourceTable
-from proof.budget import ReadBudget
 from proof.capacity import TABLE
 from proof.census import Census
 from proof.examination import Examined, Examiner
@@ -29,10 +31,9 @@ from proof.neighbours import Lookout, Neighbours
 from proof.prices import Prices
 from proof.rehearsal import MOST_ITEMS, Rehearse, Share, document_of, faults_of
 from proof.report import SCHEMA, Evidence, Finding, Scope, Surroundings, report
-from proof.scanning import Scanning
 from proof.secrets import hide, hide_item
 from proof.tables import describe_all, examine
-from proof.workbook import MOST_OFFENDERS, Claim, Cursor, Workbook
+from proof.workbook import MOST_OFFENDERS, Claim, Workbook
 
 _SAVE_S = 2.0
 """Seconds between writings of the workbook: so much is read again after a kill."""
@@ -138,7 +139,7 @@ class Proof:
             self._save()
             await self._rehearse(source, was_read=any(each.done or each.start for each in cursors))
 
-    def _take(self, source: SourceTable, cursor: Cursor, items: list[Item], units: str) -> None:
+    async def _take(self, source: SourceTable, cursor: Cursor, items: list[Item], units: str) -> None:
         """Look at a page. Nothing of it counts before its cursor is saved with it."""
         examined = [self._examiner.examine(source, image) for image in items]
         for found in examined:

@@ -1,15 +1,15 @@
-"""Compares two scans through the mapping and names the suspects (protocol §7). Pure.
+"""Reduces both sides through the mapping to what must be equal, and judges what is not (protocol §7). Pure.
 
 Forward (the source serves): translate(source) must equal the target, and untranslate(target) the source, so that a
 lossy rule cannot agree with itself. Reverse (the target serves): untranslate(target primary) must equal the source.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from domain.errors import DataError
-from domain.items import STAMP, Item, TargetKey, digest
+from domain.items import STAMP, Item, TargetKey, digest, text_digest
 from domain.phases import Side
 from domain.stamps import is_tombstone
 from mapping.plan import Plan
@@ -23,69 +23,81 @@ class Kind(StrEnum):
     DIFFERENT = "different"
 
 
-@dataclass(slots=True)
-class Sweep:
-    """One generation: feed it every source item, then every target item; what is left are suspects.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one side says of a place: the digests of place and content, 16 bytes each.
 
-    Holds one digest per item. ``unmapped`` counts target items that no entity of the plan claims.
+    A place is a target key, or a source id (what its item looks like, or would look like, in the legacy table). ``key``
+    is to be looked at again beside those that the source id itself calls for.
+    """
+
+    place: bytes
+    content: bytes
+    source_id: str
+    key: TargetKey | None = None
+
+
+_UNTRANSLATABLE = b"untranslatable.."
+_IRREVERSIBLE = b"irreversible...."
+"""No digests: they equal nothing, not even an item that is not there."""
+
+
+@dataclass(slots=True)
+class Reduction:
+    """Reduces the items of both sides to what must be equal; counts as it goes.
+
+    ``compared`` are target items that count; ``unmapped`` those that no entity of the plan claims.
     """
 
     plan: Plan
     serving: Side
     compared: int = 0
     unmapped: int = 0
-    suspects: dict[str, set[TargetKey]] = field(default_factory=dict)
-    _expected: dict[TargetKey, tuple[str, str]] = field(default_factory=dict)
-    _images: dict[str, str] = field(default_factory=dict)
 
-    def see_source(self, source: str, image: Item) -> None:
-        """Take in a source item."""
+    def of_source(self, source: str, image: Item) -> list[Seen]:
+        """Return what a legacy item says: of itself, and of the target items that it calls for."""
         source_id = self.plan.source_id(source, image)
-        self._images[source_id] = digest(image)
+        whole = Seen(_place_of_id(source_id), bytes.fromhex(digest(image)), source_id)
         if self.serving is Side.TARGET:
-            return
+            return [whole]
         try:
             items = self.plan.translate(source, image).items
         except DataError:
-            self._suspect(source_id)
-            return
-        self._expected.update({key: (digest(item), source_id) for key, item in items.items()})
+            return [Seen(whole.place, _UNTRANSLATABLE, source_id)]
+        return [whole, *(Seen(_place(key), bytes.fromhex(digest(item)), source_id) for key, item in items.items())]
 
-    def see_target(self, item: Item) -> None:
-        """Hold a target item against what the source side said."""
+    def of_target(self, item: Item) -> list[Seen]:
+        """Return what a target item says: of its key, and of the legacy item that it stands for."""
         key = self.plan.target_key(item)
         owner = self.plan.owner(key)
         if owner is None:
             self.unmapped += 1
-            return
-        expected = self._expected.pop(key, None)
+            return []
         if is_tombstone(item) or (self.serving is Side.TARGET and not owner.primary):
-            if expected is not None:
-                self._suspect(owner.source_id, key)
-            return
+            return []
         self.compared += 1
-        if self.serving is Side.SOURCE and (expected is None or expected[0] != digest(item)):
-            self._suspect(owner.source_id, key)
-        if owner.primary and self._images.pop(owner.source_id, None) != self._returned(item):
-            self._suspect(owner.source_id, key)
+        own = None if owner.primary else key
+        seen = []
+        if self.serving is Side.SOURCE:
+            seen.append(Seen(_place(key), bytes.fromhex(digest(item)), owner.source_id, own))
+        if owner.primary and (returned := self._returned(item)) is not None:
+            seen.append(Seen(_place_of_id(owner.source_id), returned, owner.source_id, own))
+        return seen
 
-    def finish(self) -> dict[str, set[TargetKey]]:
-        """Return the source ids to recheck, with the keys that looked wrong; what only one side had is among them."""
-        for key, (_, source_id) in self._expected.items():
-            self._suspect(source_id, key)
-        for source_id in self._images:
-            self._suspect(source_id)
-        return self.suspects
-
-    def _suspect(self, source_id: str, *keys: TargetKey) -> None:
-        self.suspects.setdefault(source_id, set()).update(keys)
-
-    def _returned(self, item: Item) -> str | None:
+    def _returned(self, item: Item) -> bytes | None:
         try:
             returned = self.plan.untranslate(item)
         except DataError:
-            return "irreversible"  # no digest: it equals nothing, not even an item that is not there
-        return None if returned is None else digest(returned.item)
+            return _IRREVERSIBLE
+        return None if returned is None else bytes.fromhex(digest(returned.item))
+
+
+def _place(key: TargetKey) -> bytes:
+    return text_digest("key", key.pk, key.sk)
+
+
+def _place_of_id(source_id: str) -> bytes:
+    return text_digest("id", source_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Looks at suspects again with consistent reads of both sides; a change in flight is not a mismatch (protocol §7)."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from domain.clock import Clock
@@ -12,9 +13,13 @@ from domain.stamps import is_tombstone
 from dynamo.ports import Items
 from mapping.plan import Plan
 from reconcile.comparison import Kind, Mismatch, is_expired, judge
+from reconcile.worksheet import Worksheet
 
 _READ_AT_ONCE = 100
 """Suspects read together: a flood of them stays a stream of batches."""
+
+MOST_KEPT = 10_000
+"""Mismatches kept in memory to be shown; the counts are exact, and all are mended."""
 
 
 _NO_KEY = TargetKey("", "")
@@ -31,10 +36,33 @@ class Patience:
 
 @dataclass(slots=True)
 class Verdict:
-    """What the rechecks left: mismatches by source id, and how many suspects had merely expired."""
+    """What the rechecks left: exact counts by kind and of source ids, and so many mismatches as may be kept.
 
-    mismatches: dict[str, list[Mismatch]] = field(default_factory=dict)
+    ``expired``: suspects that time to live explains; ``rechecked``: pairs read; ``repaired``: puts of whoever mended.
+    """
+
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    source_ids: int = 0
+    kept: list[Mismatch] = field(default_factory=list)
     expired: int = 0
+    rechecked: int = 0
+    repaired: int = 0
+
+    def add(self, found: Mapping[str, list[Mismatch]]) -> None:
+        """Count what stayed of a batch, and keep it while there is room."""
+        self.source_ids += len(found)
+        for mismatches in found.values():
+            self.kinds.update(each.kind for each in mismatches)
+            self.kept += mismatches[: max(0, MOST_KEPT - len(self.kept))]
+
+    def is_explained_by(self, source_ids: Collection[str]) -> bool:
+        """Tell whether every mismatch is of one of these ids."""
+        kept = {each.source_id for each in self.kept}
+        return len(kept) == self.source_ids and kept <= set(source_ids)
+
+
+Mend = Callable[[dict[str, list[Mismatch]]], Awaitable[int]]
+"""What may be done about the mismatches of a batch; returns how many puts took place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,28 +85,38 @@ class Rechecker:
         self._plan = plan
         self._clock = clock
 
-    async def settle(self, suspects: Mapping[str, Collection[TargetKey]], serving: Side, patience: Patience) -> Verdict:
-        """Recheck until a suspect agrees or patience is over."""
-        verdict, left = Verdict(), sorted(suspects)
+    async def settle(self, sheet: Worksheet, serving: Side, patience: Patience, mend: Mend | None = None) -> Verdict:
+        """Recheck until every suspect agrees or patience is over; what stays is mended if asked, batch by batch.
+
+        A flood of suspects takes longer to read once than patience lasts, and is then looked at twice.
+        """
+        verdict, until = Verdict(), self._clock.monotonic() + patience.rounds * patience.pause
         for attempt in range(patience.rounds):
-            pairs = await self._read_all({source_id: suspects[source_id] for source_id in left})
-            judged = {pair.source_id: self._judged(pair, serving) for pair in pairs}
-            expired = {pair.source_id for pair in pairs if self._is_expired(pair, judged[pair.source_id], serving)}
-            verdict.expired += len(expired)
-            found = {name: wrong for name, wrong in judged.items() if wrong and name not in expired}
-            verdict.mismatches, left = found, sorted(found)
-            if not left or attempt == patience.rounds - 1:
+            is_last = attempt == patience.rounds - 1 or (attempt > 0 and self._clock.monotonic() >= until)
+            for batch in sheet.batches(_READ_AT_ONCE):
+                wrong = await self._look(batch, serving, verdict)
+                sheet.settle(batch.keys() - wrong.keys())
+                if is_last and wrong:
+                    verdict.add(wrong)
+                    verdict.repaired += await mend(wrong) if mend is not None else 0
+            if is_last or not sheet.left():
                 break
             await asyncio.sleep(patience.pause)
         return verdict
 
-    async def _read_all(self, suspects: Mapping[str, Collection[TargetKey]]) -> list[Pair]:
-        ids, pairs = sorted(suspects), []
-        for start in range(0, len(ids), _READ_AT_ONCE):
-            pairs += await self.read(
-                {source_id: suspects[source_id] for source_id in ids[start : start + _READ_AT_ONCE]}
-            )
-        return pairs
+    async def _look(
+        self, batch: Mapping[str, Collection[TargetKey]], serving: Side, verdict: Verdict
+    ) -> dict[str, list[Mismatch]]:
+        """Read a batch once; return what does not agree and has not merely expired."""
+        wrong: dict[str, list[Mismatch]] = {}
+        for pair in await self.read(batch):
+            verdict.rechecked += 1
+            judged = self._judged(pair, serving)
+            if self._is_expired(pair, judged, serving):
+                verdict.expired += 1
+            elif judged:
+                wrong[pair.source_id] = judged
+        return wrong
 
     async def read(self, suspects: Mapping[str, Collection[TargetKey]]) -> list[Pair]:
         """Read the target's items of some ids first and their source items second, all consistently (§7: repair).

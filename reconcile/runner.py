@@ -1,144 +1,29 @@
 """Compare both sides in full, again and again, and say what does not agree (protocol §7).
 
-One generation: `comparison.Sweep` over two parallel scans, `rechecks` of the suspects, `repairs` where they are due,
-evidence into the ledger. `run` does so on a schedule and whenever an engine or the operator asks.
+One generation: `comparison.Reduction` of two parallel scans into a `worksheet`, `rechecks` of the suspects, `repairs`
+where they are due, evidence into the ledger. `run` does so on a schedule and whenever an engine or the operator asks.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 
-from domain.clock import Clock
 from domain.errors import ConditionFailed
-from domain.items import Item
 from domain.phases import Phase, Side
-from domain.tables import TableDefinition
-from dynamo.ports import Database, ScanRequest
 from ledger.cursors import SegmentRow
 from ledger.findings import Lane
 from ledger.hints import Bell
 from ledger.lease import LeaseGuard
 from ledger.requests import Request, RequestKind
 from ledger.streams import StreamRow
-from mapping.plan import Plan
-from reconcile.comparison import Kind, Mismatch, Sweep
-from reconcile.rechecks import Patience, Rechecker, Verdict
+from reconcile.comparison import Kind, Mismatch
+from reconcile.generation import ComparePorts, Comparison, Generation, Manner
 from reconcile.repairs import Repairer, RepairPorts
 from reconcile.returning import Returner, ReturnPorts
+from reconcile.worksheet import Worksheet
 
 _SCHEDULED = frozenset({Phase.VERIFY, Phase.READY, Phase.ROLLED_BACK, Phase.BAKE})
-_ITEMS_A_BREATH = 32
-"""Items compared before the other engines get their turn: else the stream falls behind meanwhile."""
-
-_EXAMPLES = 20
-"""Mismatches shown in the evidence; the counts are exact."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompareSettings:
-    """Seconds between scheduled generations, and between looks at requests and phase (the bell shortens them).
-
-    Scan segments per table; patience with suspects.
-    """
-
-    interval: float = 60.0
-    poll: float = 0.5
-    segments: int = 4
-    patience: Patience = field(default_factory=Patience)
-    fenced_patience: Patience = field(default_factory=lambda: Patience(rounds=2, pause=0.1))
-
-
-@dataclass(frozen=True, slots=True)
-class ComparePorts:
-    """What the comparison works with; ``ledger`` may be the operator's, then nothing is repaired."""
-
-    database: Database
-    plan: Plan
-    clock: Clock
-    settings: CompareSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """What one full comparison found. Times are wall milliseconds; ``through_ms``: all is compared since then."""
-
-    serving: Side
-    through_ms: int
-    scan_ms: int
-    duration_ms: int
-    compared: int
-    unmapped: int
-    suspects: int
-    verdict: Verdict
-    repaired: int = 0
-
-    @property
-    def mismatches(self) -> list[Mismatch]:
-        """Return what stayed, in a fixed order."""
-        return [each for found in self.verdict.mismatches.values() for each in found]
-
-    def evidence(self, plan: Plan) -> dict[str, object]:
-        """Return the finding as the ledger keeps it: exact counts, a few masked examples."""
-        kinds = Counter(str(each.kind) for each in self.mismatches)
-        examples = [
-            {"kind": each.kind, "item": plan.masked(each.source_id), "attributes": list(each.attributes)}
-            for each in self.mismatches[:_EXAMPLES]
-        ]
-        facts = {name: value for name, value in asdict(self).items() if isinstance(value, int | str)}
-        verified = {"verified_through_ms": self.through_ms, "scanned_through_ms": self.through_ms}
-        return {
-            **facts,
-            **verified,
-            "mismatches": len(self.mismatches),
-            "kinds": dict(kinds),
-            "expired": self.verdict.expired,
-            "examples": examples,
-            "plan": plan.hash,
-        }
-
-
-class Comparison:
-    """Does one generation; needs no ledger, writes nothing."""
-
-    def __init__(self, ports: ComparePorts) -> None:
-        """Wrap the ports."""
-        self._ports = ports
-        self.rechecker = Rechecker(ports.database, ports.plan, ports.clock)
-
-    async def generation(self, serving: Side, patience: Patience) -> Generation:
-        """Scan both sides, compare, recheck."""
-        began, through = self._ports.clock.monotonic(), self._ports.clock.wall_ms()
-        sweep = Sweep(self._ports.plan, serving)
-        for name, source in self._ports.plan.sources.items():
-            async for image in self._scan(source.definition):
-                sweep.see_source(name, image)
-        async for item in self._scan(self._ports.plan.target):
-            sweep.see_target(item)
-        suspects = sweep.finish()
-        scanned = int((self._ports.clock.monotonic() - began) * 1000)
-        verdict = await self.rechecker.settle(suspects, serving, patience)
-        duration = int((self._ports.clock.monotonic() - began) * 1000)
-        return Generation(serving, through, scanned, duration, sweep.compared, sweep.unmapped, len(suspects), verdict)
-
-    async def _scan(self, table: TableDefinition) -> AsyncIterator[Item]:
-        """Yield every item of a table but marks, segments side by side, one page of each in memory."""
-        starts: dict[int, Item | None] = dict.fromkeys(range(self._ports.settings.segments))
-        while starts:
-            requests = [
-                ScanRequest(table.name, segment, self._ports.settings.segments, start=start)
-                for segment, start in starts.items()
-            ]
-            pages = await asyncio.gather(*(self._ports.database.scan_page(request) for request in requests))
-            for number, item in enumerate(table.without_marks(item for page in pages for item in page.items)):
-                yield item
-                if number % _ITEMS_A_BREATH == 0:
-                    await asyncio.sleep(0)
-            starts = {
-                request.segment: page.last_key
-                for request, page in zip(requests, pages, strict=True)
-                if page.last_key is not None
-            }
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +105,10 @@ class Reconciler:
             return
         suspect = {source_id: [Mismatch(Kind.DIFFERENT, source_id, key) for key in entry.keys]}
         await (await self._repairer()).repair(suspect)
-        verdict = await self._comparison.rechecker.settle(
-            {source_id: entry.keys}, Side.SOURCE, self._ports.settings.fenced_patience
-        )
-        agrees = not verdict.mismatches
+        sheet = Worksheet.of({source_id: entry.keys})
+        verdict = await self._comparison.rechecker.settle(sheet, Side.SOURCE, self._ports.settings.fenced_patience)
+        sheet.close(remove=True)
+        agrees = not verdict.source_ids
         if agrees:
             await self._ledger.quarantine.clear(entry, entry.version)
         why = "both sides agree; the entry is gone" if agrees else "it still cannot be applied; the entry stays"
@@ -243,7 +128,7 @@ class Reconciler:
         A recapture in between may have led from ROLLED_BACK to VERIFY: what the new application left is still there.
         """
         rolled_back = (await self._ledger.migration.state()).rollbacks > 0
-        await self.reconcile(fenced=False, repair=rolled_back and phase in {Phase.ROLLED_BACK, Phase.VERIFY})
+        await self.reconcile(repair=rolled_back and phase in {Phase.ROLLED_BACK, Phase.VERIFY}, scheduled=True)
         self._bell.ring()
 
     async def _strays_untold(self) -> bool:
@@ -258,21 +143,23 @@ class Reconciler:
         """Return the ids that wait in quarantine: they are said there, and block there."""
         return {entry.source_id for entry in await self._ledger.quarantine.everything()}
 
-    async def reconcile(self, *, fenced: bool, repair: bool) -> Generation:
+    async def reconcile(self, *, fenced: bool = False, repair: bool = False, scheduled: bool = False) -> Generation:
         """Do one generation, repair if asked, and compare again what was repaired; write the evidence."""
         state = await self._ledger.migration.state()
         serving = state.flag.serving
         owed = await self._owed_back(serving)
         settings = self._ports.settings
         patience = settings.fenced_patience if fenced else settings.patience
-        found = await self._comparison.generation(serving, patience)
-        if (repair or (owed and not await self._strays_untold())) and found.verdict.mismatches:
-            repaired = await self._repaired(found)
-            await self._ledger.history.add("repaired", ids=len(found.verdict.mismatches), puts=repaired)
-            found = await self._comparison.generation(serving, patience)
+        lineage = str(state.revision) if scheduled else None
+        mend = partial(self._mend_batch, serving, asked=repair) if repair or owed else None
+        found = await self._comparison.generation(serving, Manner(patience, mend, lineage))
+        if mend is not None and found.verdict.source_ids and (repair or not await self._strays_untold()):
+            ids, puts = found.verdict.source_ids, found.verdict.repaired
+            await self._ledger.history.add("repaired", ids=ids, puts=puts)
+            found = await self._comparison.generation(serving, Manner(patience))
         dated = {**found.evidence(self._ports.plan), "state": state.revision}
         await self._ledger.evidence.put(f"reconcile/{serving}", dated)
-        if owed and not found.verdict.mismatches.keys() - await self._waiting():
+        if owed and found.verdict.is_explained_by(await self._waiting()):
             row = SegmentRow(owed.name, 0, 1, owed.copy_epoch, done=True, items=found.compared)
             await self._ledger.segments.save(row)
         self._last = self._ports.clock.monotonic()
@@ -289,11 +176,13 @@ class Reconciler:
         await self._mend.guard.quiet()
         return stream
 
-    async def _repaired(self, found: Generation) -> int:
-        """Mend the side that follows; return how many puts took place."""
-        if found.serving is Side.SOURCE:
-            return await (await self._repairer()).repair(found.verdict.mismatches)
-        return await Returner(self._mend.back).repair(found.verdict.mismatches)
+    async def _mend_batch(self, serving: Side, wrong: dict[str, list[Mismatch]], *, asked: bool) -> int:
+        """Mend what does not agree on the side that follows; return how many puts took place."""
+        if not asked and await self._strays_untold():
+            return 0
+        if serving is Side.SOURCE:
+            return await (await self._repairer()).repair(wrong)
+        return await Returner(self._mend.back).repair(wrong)
 
     def _is_due(self, phase: Phase) -> bool:
         """Compare at once in a new phase, then at the interval."""

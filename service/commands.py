@@ -27,9 +27,9 @@ from ledger.requests import Request, RequestKind
 from mapping.plan import load_plan
 from proof.permissions import Place, policy
 from proof.runner import ProofPorts
+from reconcile.generation import ComparePorts, CompareSettings, Comparison, Manner
 from reconcile.queries import Questioner
 from reconcile.rechecks import Patience
-from reconcile.runner import ComparePorts, CompareSettings, Comparison
 from service import asking
 from service.baseline import BaselineOptions, compare, measure, read_baseline
 from service.baselinereport import baseline_table, comparison_page
@@ -120,7 +120,7 @@ async def compare_now(settings: Settings, *, repair: bool, json: bool) -> Exit:
         else:
             ports = ComparePorts(opened.database, opened.plan, opened.clock, CompareSettings())
             serving = (await opened.ledger.migration.state()).flag.serving
-            found = await Comparison(ports).generation(serving, ports.settings.patience)
+            found = await Comparison(ports).generation(serving, Manner(ports.settings.patience))
             finding = found.evidence(opened.plan)
     if json:
         as_json(finding)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from domain.errors import FatalError, RefusedError
+from dynamo.scanfile import MOST_AGE_MS
 from mapping.plan import Plan
 from proof.report import SCHEMA, fingerprint
-from proof.workbook import MOST_AGE_MS
 from service.documents import read_document
 
 EVIDENCE = "plan"

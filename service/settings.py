@@ -24,6 +24,8 @@ ENVIRONMENT = {
     "max_blocked_seconds": "TABLETURN_MAX_BLOCKED_SECONDS",
     "bake_seconds": "TABLETURN_BAKE_SECONDS",
     "reconcile_interval_seconds": "TABLETURN_RECONCILE_INTERVAL_SECONDS",
+    "reconcile_read_units": "TABLETURN_RECONCILE_READ_UNITS",
+    "folder": "TABLETURN_FOLDER",
     "page_items": "TABLETURN_PAGE_ITEMS",
     "segments": "TABLETURN_SEGMENTS",
     "host": "TABLETURN_HOST",
@@ -62,6 +64,12 @@ class Settings(BaseModel):
     )
     bake_seconds: Seconds = Field(604_800.0, ge=0, description="s: the least time between cutover and complete: 7 days")
     reconcile_interval_seconds: Seconds = Field(60.0, gt=0, description="s: between scheduled full comparisons")
+    reconcile_read_units: int | None = Field(
+        None, gt=0, description="RCU/s that a scheduled comparison may consume; none: as fast as it can"
+    )
+    folder: Path | None = Field(
+        None, description="where a comparison keeps what it has seen; none: nowhere, and one that is killed begins anew"
+    )
     page_items: int | None = Field(
         None, gt=0, le=1_000_000, description="items a scanned page holds at most; none: 1 MB pages"
     )

@@ -31,9 +31,10 @@ from ledger.hints import Bell
 from ledger.lease import Lease, LeaseGuard, LeaseTimes
 from ledger.streams import StreamRow
 from mapping.plan import Plan
+from reconcile.generation import ComparePorts, CompareSettings, Comparison
 from reconcile.repairs import RepairPorts
 from reconcile.returning import ReturnPorts
-from reconcile.runner import ComparePorts, CompareSettings, Comparison, MendPorts, Reconciler, Wake
+from reconcile.runner import MendPorts, Reconciler, Wake
 from service.metrics import Meter, Snapshot
 from service.settings import Settings
 from service.status import progress
@@ -177,9 +178,7 @@ class Worker:
                 settings.flag_staleness_seconds, settings.longest_request_seconds, settings.max_blocked_seconds
             ),
         )
-        compare = ComparePorts(
-            database, plan, self._clock, CompareSettings(interval=settings.reconcile_interval_seconds)
-        )
+        compare = ComparePorts(database, plan, self._clock, _comparing(settings))
         comparison = Comparison(compare)
         repairs = RepairPorts(plan, door, ledger, guard, comparison.rechecker)
         back = ReturnPorts(plan, ReturnDoor(database, guard=guard), ledger, guard, comparison.rechecker)
@@ -226,3 +225,11 @@ class Worker:
             task.cancel()
             return None
         return task.result()
+
+
+def _comparing(settings: Settings) -> CompareSettings:
+    return CompareSettings(
+        interval=settings.reconcile_interval_seconds,
+        read_units=settings.reconcile_read_units,
+        folder=settings.folder,
+    )

@@ -29,10 +29,11 @@ from ledger.lease import Lease, LeaseGuard, LeaseTimes
 from ledger.migration import UNCHANGED, StateChange
 from ledger.streams import StreamRow
 from mapping.plan import Plan
+from reconcile.generation import ComparePorts, CompareSettings, Comparison, Generation, Manner
 from reconcile.rechecks import Patience
 from reconcile.repairs import RepairPorts
 from reconcile.returning import ReturnPorts
-from reconcile.runner import ComparePorts, CompareSettings, Comparison, Generation, MendPorts, Reconciler, Wake
+from reconcile.runner import MendPorts, Reconciler, Wake
 from service.supervisor import supervise
 from service.worker import COPY_POLL
 from sync.followers import Handler, Pace, Surroundings
@@ -193,7 +194,7 @@ class Crew:
 
     async def compare(self, serving: Side = Side.SOURCE) -> Generation:
         """Compare both sides once, without patience and without a trace in the ledger."""
-        return await self.engines.comparison.generation(serving, Patience(rounds=1, pause=0))
+        return await self.engines.comparison.generation(serving, Manner(Patience(rounds=1, pause=0)))
 
     @asynccontextmanager
     async def _running(self, *engines: Coroutine[Any, Any, object]) -> AsyncIterator[None]:

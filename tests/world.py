@@ -36,8 +36,8 @@ from ledger.lease import LeaseTimes
 from ledger.requests import Request, RequestKind
 from ledger.shapes import SHAPES
 from mapping.plan import Plan, load_plan
+from reconcile.generation import CompareSettings
 from reconcile.rechecks import Patience
-from reconcile.runner import CompareSettings
 from service.initialising import InitOptions, initialise
 from sync.followers import Pace
 from tests.crew import Crew, Place, Tempo

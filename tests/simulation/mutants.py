@@ -193,9 +193,8 @@ MUTANTS = [
     ),
     Mutant(
         "what the target lost is not brought back",
-        (Edit("reconcile.runner", "        if (repair or (owed and not await self._strays_untold())) and",
-              "        if repair and"),
-         Edit("reconcile.runner", "if owed and not found.verdict.mismatches.keys() - await self._waiting():",
+        (Edit("reconcile.runner", "asked=repair) if repair or owed else None", "asked=repair) if repair else None"),
+         Edit("reconcile.runner", "if owed and found.verdict.is_explained_by(await self._waiting()):",
               "if owed:")),
     ),
     Mutant(

@@ -6,8 +6,9 @@ import pytest
 
 from domain.errors import FatalError
 from domain.items import TargetKey, text
+from dynamo.scanfile import Cursor
 from proof.census import Census
-from proof.workbook import Claim, Cursor, Workbook
+from proof.workbook import Claim, Workbook
 
 NOW_MS = 1_795_440_000_000
 ADA, BOB = Claim(TargetKey("USER#a", "METADATA"), "users/a"), Claim(TargetKey("USER#b", "METADATA"), "users/b")
@@ -64,7 +65,7 @@ def test_one_that_was_begun_a_day_ago_or_in_the_future_is_begun_anew(path: Path,
 
 def test_a_full_disk_is_told_as_one(path: Path) -> None:
     workbook = Workbook.open(path, about="p", now_ms=NOW_MS)
-    workbook._connection.execute("PRAGMA max_page_count = 9")
+    workbook._file.connection.execute("PRAGMA max_page_count = 9")
     claims = [Claim(TargetKey(f"USER#{each}", "M"), "users/a") for each in range(9_999)]
     with pytest.raises(FatalError, match="full"):
         workbook.claim(claims)

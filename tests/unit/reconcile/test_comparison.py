@@ -1,6 +1,6 @@
-"""The sweep names every kind of suspect, and a lossy rule cannot agree with itself (protocol §7)."""
+"""Both sides reduced and joined name every kind of suspect; a lossy rule cannot agree with itself (protocol §7)."""
 
-from dataclasses import replace
+import asyncio
 
 import pytest
 
@@ -8,7 +8,9 @@ from apply.stamping import stamped, tombstone
 from domain.items import Item, TargetKey, number, text
 from domain.phases import Side
 from domain.positions import Version
-from reconcile.comparison import Kind, Sweep, differing, is_expired, judge
+from dynamo.scanfile import Cursor
+from reconcile.comparison import Kind, Reduction, differing, is_expired, judge
+from reconcile.worksheet import Worksheet
 from tests.examples import ADA, BOB, audit, changed, without
 from tests.strategies import TYLER
 
@@ -22,13 +24,18 @@ def translated(source: str, image: Item) -> dict[TargetKey, Item]:
     return {key: stamped(key, item, identity, Version(1, 5)).item for key, item in items.items()}
 
 
-def swept(serving: Side, sources: list[tuple[str, Item]], targets: list[Item]) -> dict[str, set[TargetKey]]:
-    sweep = Sweep(TYLER, serving)
-    for source, image in sources:
-        sweep.see_source(source, image)
-    for item in targets:
-        sweep.see_target(item)
-    return sweep.finish()
+def swept(
+    serving: Side, sources: list[tuple[str, Item]], targets: list[Item], page: Reduction | None = None
+) -> dict[str, set[TargetKey]]:
+    page = page or Reduction(TYLER, serving)
+    sheet = Worksheet.open(None, about="", now_ms=0)
+    seen = [each for source, image in sources for each in page.of_source(source, image)]
+    sheet.take(Side.SOURCE, seen, Cursor("source", 0, 1, done=True), {})
+    sheet.take(
+        Side.TARGET, [each for item in targets for each in page.of_target(item)], Cursor("target", 0, 1, done=True), {}
+    )
+    asyncio.run(sheet.find_suspects())
+    return {source_id: keys for batch in sheet.batches(1) for source_id, keys in batch.items()}
 
 
 GOOD = list(translated("users", ADA).values())
@@ -74,9 +81,9 @@ def test_a_tombstone_where_nothing_should_stand_is_nothing() -> None:
 
 
 def test_what_no_entity_claims_is_counted_and_otherwise_left_alone() -> None:
-    sweep = Sweep(TYLER, Side.SOURCE)
-    sweep.see_target({"PK": text("SESSION#1"), "SK": text("METADATA")})
-    assert (sweep.finish(), sweep.unmapped, sweep.compared) == ({}, 1, 0)
+    page = Reduction(TYLER, Side.SOURCE)
+    assert swept(Side.SOURCE, [], [{"PK": text("SESSION#1"), "SK": text("METADATA")}], page) == {}
+    assert (page.unmapped, page.compared) == (1, 0)
 
 
 class Lossy:
@@ -90,12 +97,9 @@ class Lossy:
 
 
 def test_a_lossy_rule_is_found_by_the_way_back() -> None:
-    lossy = Lossy()
-    sweep = Sweep(lossy, Side.SOURCE)  # type: ignore[arg-type]
-    sweep.see_source("users", ADA)
-    for item in translated("users", without(ADA, "passwordHash")).values():
-        sweep.see_target(item)
-    assert set(sweep.finish()) == {"users/ada"}
+    page = Reduction(Lossy(), Side.SOURCE)  # type: ignore[arg-type]
+    target = list(translated("users", without(ADA, "passwordHash")).values())
+    assert set(swept(Side.SOURCE, [("users", ADA)], target, page)) == {"users/ada"}
 
 
 @pytest.mark.parametrize("serving", list(Side))
@@ -137,7 +141,3 @@ def test_expired_is_what_dynamodb_may_have_deleted(value: Item, expected: bool) 
     assert is_expired({"ttl": value}, "ttl", NOW_S) is expected
     assert is_expired({"ttl": value}, None, NOW_S) is False
     assert is_expired(None, "ttl", NOW_S) is False
-
-
-def test_the_sweep_of_a_copy_of_the_plan_is_as_good() -> None:
-    assert Sweep(replace(TYLER), Side.SOURCE).finish() == {}

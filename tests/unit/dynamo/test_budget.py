@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proof.budget import ReadBudget
+from dynamo.budget import ReadBudget
 from tests.world import LoopClock
 
 pytestmark = pytest.mark.looptime

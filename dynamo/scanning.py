@@ -1,14 +1,14 @@
-"""Read every legacy table, segments side by side, within a budget; a page at a time goes to whoever looks at it."""
+"""Read whole tables, segments side by side, within a budget; a page at a time goes to whoever looks at it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from domain.items import Item
+from dynamo.budget import ReadBudget
 from dynamo.ports import Database, Page, ScanRequest
+from dynamo.scanfile import Cursor
 from dynamo.segments import planned
-from proof.budget import ReadBudget
-from proof.workbook import Cursor
 
 _MOST_SEGMENTS = 64
 _AT_ONCE = 4
@@ -17,7 +17,7 @@ _AT_ONCE = 4
 _PAGE_UNITS = 128
 """Read units of a full page (1 MB, eventually consistent): with less than so many a second each, one reads alone."""
 
-Taken = Callable[[Cursor, list[Item], str], None]
+Taken = Callable[[Cursor, list[Item], str], Awaitable[None]]
 """What happens to a page: the cursor behind it, its items, the read units that it took."""
 
 
@@ -28,6 +28,7 @@ class Scanning:
     database: Database
     budget: ReadBudget
     sample: int | None = None
+    consistent: bool = False
 
     def segments(self, size_bytes: int) -> int:
         """Return how many segments a table of that size is read in."""
@@ -56,9 +57,12 @@ class Scanning:
                 left -= len(page.items)
             start = page.last_key if left is None or left > 0 else None
             cursor = replace(cursor, start=start, done=start is None)
-            taken(cursor, list(page.items), page.units)
+            await taken(cursor, list(page.items), page.units)
             await self.budget.spend(page.units)
 
     async def _page(self, table: str, cursor: Cursor, limit: int | None) -> Page:
-        request = ScanRequest(table, cursor.segment, cursor.segments, start=cursor.start, limit=limit, consistent=False)
-        return await self.database.scan_page(request)
+        return await self.database.scan_page(
+            ScanRequest(
+                table, cursor.segment, cursor.segments, start=cursor.start, limit=limit, consistent=self.consistent
+            )
+        )
