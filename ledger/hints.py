@@ -1,11 +1,12 @@
-"""A bell that saves a poll: within one process an engine may wake another. It carries no facts (layout: rooms)."""
+"""What engines of one process tell each other on the side; nothing of it lasts, nothing rests on it (layout: rooms)."""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 
 
 class Bell:
-    """Rung by whoever wrote something to the ledger that others may be waiting for."""
+    """Saves a poll: rung by whoever wrote something to the ledger that others may be waiting for."""
 
     def __init__(self) -> None:
         """Start silent."""
@@ -21,3 +22,29 @@ class Bell:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._rung.wait()
+
+
+class Touched:
+    """Source ids of changes that this process went through, until somebody looks at them again (protocol §7).
+
+    A hint as well: it is lost with the process and gives up above ``most`` ids. Either is a break, behind which only a
+    full comparison knows everything (docs/adr/0011).
+    """
+
+    def __init__(self, most: int = 100_000) -> None:
+        """Start with none."""
+        self._most = most
+        self._ids: set[str] = set()
+        self.breaks = 0
+
+    def note(self, source_ids: Iterable[str]) -> None:
+        """Note ids whose changes are done with, before the checkpoint says so."""
+        self._ids.update(source_ids)
+        if len(self._ids) > self._most:
+            self._ids.clear()
+            self.breaks += 1
+
+    def take(self) -> set[str]:
+        """Return those noted since the last call."""
+        taken, self._ids = self._ids, set()
+        return taken

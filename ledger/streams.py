@@ -114,9 +114,11 @@ class Streams:
         return {row.name: _shard(stream, epoch, row) for row in await self._rows.all(_partition(stream, epoch))}
 
     async def through_ms(self, stream: StreamRow) -> int:
-        """Return up to when everything is seen: the least of the shards that have not ended; 0: never looked."""
+        """Return up to when everything is seen, 0: never looked. An ended shard counts until its child is known."""
         shards = await self.shards(stream.name, stream.epoch)
-        return min((shard.through_ms for shard in shards.values() if not shard.ended), default=0)
+        parents = {shard.parent_id for shard in shards.values()}
+        tips = [shard for shard in shards.values() if not (shard.ended and shard.shard_id in parents)]
+        return min((shard.through_ms for shard in tips), default=0)
 
     async def discover(self, stream: StreamRow, seen: tuple[ShardDescription, ...]) -> dict[str, ShardRow]:
         """Write down the shards not known yet; return all."""

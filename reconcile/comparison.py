@@ -7,6 +7,7 @@ lossy rule cannot agree with itself. Reverse (the target serves): untranslate(ta
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from urllib.parse import unquote
 
 from domain.errors import DataError
 from domain.items import STAMP, Item, TargetKey, digest, text_digest
@@ -109,6 +110,11 @@ class Mismatch:
     key: TargetKey
     attributes: tuple[str, ...] = ()
     first_seen_ms: int = 0
+
+    @property
+    def source(self) -> str:
+        """Return the name of the source whose item it is."""
+        return unquote(self.source_id.partition("/")[0])
 
 
 def differing(one: Item, other: Item) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ Needs no ledger and writes nothing but its worksheet; the main path is `Comparis
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -29,19 +29,17 @@ _ITEMS_A_BREATH = 32
 Reduce = Callable[[Reduction, Item], list[Seen]]
 """What an item of a side says, counted on the page it came with."""
 
-_EXAMPLES = 20
-"""Mismatches shown in the evidence; the counts are exact."""
-
 
 @dataclass(frozen=True, slots=True)
 class CompareSettings:
-    """Seconds between scheduled generations, and between looks at requests and phase (the bell shortens them).
+    """Seconds between scheduled generations, between looks at what changed, and at requests (the bell shortens them).
 
     Scan segments per table; patience with suspects; most read units a second of a scheduled scan (None: no ceiling);
     the folder of worksheets (None: nowhere, and what was killed begins anew).
     """
 
     interval: float = 60.0
+    look: float = 5.0
     poll: float = 0.5
     segments: int = 4
     patience: Patience = field(default_factory=Patience)
@@ -75,13 +73,15 @@ class Manner:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What one full comparison found. Times are wall milliseconds; ``through_ms``: all is compared since then.
+    """What one full comparison found, and looks since then. Times are wall milliseconds.
 
+    ``through_ms``: everything is compared since then; ``verified_ms``: every write told of up to then is compared.
     ``read_units``: what its scans consumed.
     """
 
     serving: Side
     through_ms: int
+    verified_ms: int
     scan_ms: int
     duration_ms: int
     compared: int
@@ -94,26 +94,6 @@ class Generation:
     def mismatches(self) -> list[Mismatch]:
         """Return what stayed, as far as it was kept, in a fixed order."""
         return self.verdict.kept
-
-    def evidence(self, plan: Plan) -> dict[str, object]:
-        """Return the finding as the ledger keeps it: exact counts, a few masked examples."""
-        examples = [
-            {"kind": each.kind, "item": plan.masked(each.source_id), "attributes": list(each.attributes)}
-            for each in self.mismatches[:_EXAMPLES]
-        ]
-        facts = {name: value for name, value in asdict(self).items() if isinstance(value, int | str)}
-        verified = {"verified_through_ms": self.through_ms, "scanned_through_ms": self.through_ms}
-        return {
-            **facts,
-            **verified,
-            "mismatches": self.verdict.kinds.total(),
-            "kinds": {str(kind): count for kind, count in self.verdict.kinds.items()},
-            "expired": self.verdict.expired,
-            "rechecked": self.verdict.rechecked,
-            "repaired": self.verdict.repaired,
-            "examples": examples,
-            "plan": plan.hash,
-        }
 
 
 class Comparison:
@@ -137,6 +117,7 @@ class Comparison:
             done = True
             return Generation(
                 serving,
+                sheet.begun_ms,
                 sheet.begun_ms,
                 scanned,
                 duration,

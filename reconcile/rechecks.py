@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from domain.clock import Clock
@@ -36,29 +36,33 @@ class Patience:
 
 @dataclass(slots=True)
 class Verdict:
-    """What the rechecks left: exact counts by kind and of source ids, and so many mismatches as may be kept.
+    """What the rechecks left: exact counts by source and kind and of source ids, and so many mismatches as may be kept.
 
     ``expired``: suspects that time to live explains; ``rechecked``: pairs read; ``repaired``: puts of whoever mended.
     """
 
-    kinds: Counter[Kind] = field(default_factory=Counter)
+    kinds: Counter[tuple[str, Kind]] = field(default_factory=Counter)
     source_ids: int = 0
     kept: list[Mismatch] = field(default_factory=list)
     expired: int = 0
     rechecked: int = 0
     repaired: int = 0
 
-    def add(self, found: Mapping[str, list[Mismatch]]) -> None:
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether every mismatch is kept."""
+        return len({each.source_id for each in self.kept}) == self.source_ids
+
+    def add(self, found: Mapping[str, Sequence[Mismatch]]) -> None:
         """Count what stayed of a batch, and keep it while there is room."""
         self.source_ids += len(found)
         for mismatches in found.values():
-            self.kinds.update(each.kind for each in mismatches)
+            self.kinds.update((each.source, each.kind) for each in mismatches)
             self.kept += mismatches[: max(0, MOST_KEPT - len(self.kept))]
 
     def is_explained_by(self, source_ids: Collection[str]) -> bool:
         """Tell whether every mismatch is of one of these ids."""
-        kept = {each.source_id for each in self.kept}
-        return len(kept) == self.source_ids and kept <= set(source_ids)
+        return self.is_whole and {each.source_id for each in self.kept} <= set(source_ids)
 
 
 Mend = Callable[[dict[str, list[Mismatch]]], Awaitable[int]]

@@ -1,24 +1,30 @@
 """Compare both sides in full, again and again, and say what does not agree (protocol §7).
 
 One generation: `comparison.Reduction` of two parallel scans into a `worksheet`, `rechecks` of the suspects, `repairs`
-where they are due, evidence into the ledger. `run` does so on a schedule and whenever an engine or the operator asks.
+where they are due, evidence into the ledger. `run` does so on a schedule and whenever an engine or the operator asks;
+in between, `recent` looks at what changed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from domain.errors import ConditionFailed
 from domain.phases import Phase, Side
 from ledger.cursors import SegmentRow
 from ledger.findings import Lane
-from ledger.hints import Bell
+from ledger.hints import Bell, Touched
 from ledger.lease import LeaseGuard
+from ledger.migration import State
 from ledger.requests import Request, RequestKind
 from ledger.streams import StreamRow
+from reconcile.ages import Ages
 from reconcile.comparison import Kind, Mismatch
-from reconcile.generation import ComparePorts, Comparison, Generation, Manner
+from reconcile.evidence import evidence
+from reconcile.generation import ComparePorts, Comparison, Manner
+from reconcile.recent import Recent
 from reconcile.repairs import Repairer, RepairPorts
 from reconcile.returning import Returner, ReturnPorts
 from reconcile.worksheet import Worksheet
@@ -28,9 +34,10 @@ _SCHEDULED = frozenset({Phase.VERIFY, Phase.READY, Phase.ROLLED_BACK, Phase.BAKE
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """What wakes the reconciler before its poll, and what ends it."""
+    """What wakes the reconciler before its poll, what tells it of changes, and what ends it."""
 
     bell: Bell
+    touched: Touched
     stopping: asyncio.Event
 
 
@@ -41,6 +48,24 @@ class MendPorts:
     forward: RepairPorts
     back: ReturnPorts
     guard: LeaseGuard
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Something that is done now and then, and gives way."""
+
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.task is None or self.task.done()
+
+    async def call_off(self, writing: asyncio.Lock) -> None:
+        """End it between two writes: one that is cut off is in doubt for a lease time, for which a switch waits."""
+        if self.task is not None:
+            async with writing:
+                self.task.cancel()
+            await asyncio.wait({self.task})
 
 
 class Reconciler:
@@ -54,29 +79,36 @@ class Reconciler:
         self._mend = mend
         self._bell = wake.bell
         self._stopping = wake.stopping
-        self._last = float("-inf")
+        self._recent = Recent(comparison.rechecker, self._ledger.streams, wake.touched, ports.clock)
+        self._ages = Ages(ports.plan.masked)
+        self._writing = asyncio.Lock()
+        self._last = self._looked = float("-inf")
         self._last_phase: Phase | None = None
+        self._revision = 0
 
     async def run(self) -> None:
-        """Answer requests at once, and compare on schedule, until told to stop."""
-        scheduled: asyncio.Task[None] | None = None
+        """Answer requests at once, compare on schedule, and look at what changed, until told to stop."""
+        for side in Side:
+            self._ages.remember(await self._ledger.evidence.get(f"reconcile/{side}") or {})
+        comparing, looking = _Turn(), _Turn()
         async with asyncio.TaskGroup() as group:
             while not self._stopping.is_set():
-                await self._answer_all(scheduled)
-                phase = (await self._ledger.migration.state()).phase
-                if (scheduled is None or scheduled.done()) and self._is_due(phase):
-                    self._last_phase = phase
-                    scheduled = group.create_task(self._on_schedule(phase))
+                await self._answer_all([comparing, looking])
+                state = await self._ledger.migration.state()
+                if comparing.is_over and self._is_due(state):
+                    self._last_phase = state.phase
+                    comparing.task = group.create_task(self._on_schedule(state.phase))
+                if looking.is_over and self._may_look(state):
+                    looking.task = group.create_task(self._look(state.flag.serving))
                 await self._bell.wait(self._ports.settings.poll)
-            if scheduled is not None:
-                scheduled.cancel()
+            for turn in (comparing, looking):
+                await turn.call_off(self._writing)
 
-    async def _answer_all(self, scheduled: asyncio.Task[None] | None) -> None:
-        """Answer what is asked; a scheduled comparison gives way, because somebody may wait with writes blocked."""
+    async def _answer_all(self, turns: Sequence[_Turn]) -> None:
+        """Answer what is asked; what is scheduled gives way, because somebody may wait with writes blocked."""
         asked = await self._ledger.requests.waiting(RequestKind.VERIFY)
-        if asked and scheduled is not None:
-            scheduled.cancel()
-            await asyncio.wait({scheduled})
+        for turn in turns if asked else ():
+            await turn.call_off(self._writing)
         for request in asked:
             await self._taken(request, self._answer)
         for request in await self._ledger.requests.waiting(RequestKind.RETRY):
@@ -93,7 +125,7 @@ class Reconciler:
     async def _answer(self, request: Request) -> None:
         """Compare now; somebody is waiting, perhaps with writes blocked."""
         found = await self.reconcile(fenced=bool(request.facts.get("fenced")), repair=bool(request.facts.get("repair")))
-        await self._ledger.requests.answer(request, done=True, **found.evidence(self._ports.plan))
+        await self._ledger.requests.answer(request, done=True, **found)
 
     async def _retry(self, request: Request) -> None:
         """Repair one quarantined id from the source as it is now; its entry goes when both sides agree."""
@@ -143,8 +175,8 @@ class Reconciler:
         """Return the ids that wait in quarantine: they are said there, and block there."""
         return {entry.source_id for entry in await self._ledger.quarantine.everything()}
 
-    async def reconcile(self, *, fenced: bool = False, repair: bool = False, scheduled: bool = False) -> Generation:
-        """Do one generation, repair if asked, and compare again what was repaired; write the evidence."""
+    async def reconcile(self, *, fenced: bool = False, repair: bool = False, scheduled: bool = False) -> dict[str, Any]:
+        """Do one generation, repair if asked, and compare again what was repaired; write the evidence and return it."""
         state = await self._ledger.migration.state()
         serving = state.flag.serving
         owed = await self._owed_back(serving)
@@ -152,18 +184,43 @@ class Reconciler:
         patience = settings.fenced_patience if fenced else settings.patience
         lineage = str(state.revision) if scheduled else None
         mend = partial(self._mend_batch, serving, asked=repair) if repair or owed else None
+        began_after = self._recent.begin()
         found = await self._comparison.generation(serving, Manner(patience, mend, lineage))
         if mend is not None and found.verdict.source_ids and (repair or not await self._strays_untold()):
             ids, puts = found.verdict.source_ids, found.verdict.repaired
             await self._ledger.history.add("repaired", ids=ids, puts=puts)
+            began_after = self._recent.begin()
             found = await self._comparison.generation(serving, Manner(patience))
-        dated = {**found.evidence(self._ports.plan), "state": state.revision}
-        await self._ledger.evidence.put(f"reconcile/{serving}", dated)
+            found.verdict.repaired = puts
+        self._revision = state.revision
+        if self._recent.adopt(found, began_after):
+            await self._recent.look(serving, patience)
+        noted = await self._note()
         if owed and found.verdict.is_explained_by(await self._waiting()):
             row = SegmentRow(owed.name, 0, 1, owed.copy_epoch, done=True, items=found.compared)
             await self._ledger.segments.save(row)
         self._last = self._ports.clock.monotonic()
-        return found
+        return noted
+
+    async def _note(self) -> dict[str, Any]:
+        """Write down what is known now: a finding of a full comparison, or what became of it."""
+        async with self._writing:
+            found, now_ms = self._recent.known(), self._ports.clock.wall_ms()
+            aged = self._ages.dated(found.mismatches, now_ms)
+            noted = {**evidence(found, aged, self._ports.plan), "state": self._revision}
+            await self._ledger.evidence.put(f"reconcile/{found.serving}", noted)
+        return noted
+
+    async def _look(self, serving: Side) -> None:
+        await self._recent.look(serving, self._ports.settings.patience)
+        await self._note()
+        self._looked = self._ports.clock.monotonic()
+
+    def _may_look(self, state: State) -> bool:
+        """Look now and then, but never into a switch: what looks write must not be in doubt when it settles."""
+        elapsed = self._ports.clock.monotonic() - self._looked
+        may = state.phase in _SCHEDULED and state.flag.writable and self._recent.is_ready(state.flag.serving)
+        return may and elapsed >= self._ports.settings.look
 
     async def _owed_back(self, serving: Side) -> StreamRow | None:
         """Return the target's stream if it lost records while it served that the legacy tables are still owed (§5).
@@ -180,11 +237,14 @@ class Reconciler:
         """Mend what does not agree on the side that follows; return how many puts took place."""
         if not asked and await self._strays_untold():
             return 0
-        if serving is Side.SOURCE:
-            return await (await self._repairer()).repair(wrong)
-        return await Returner(self._mend.back).repair(wrong)
+        async with self._writing:
+            if serving is Side.SOURCE:
+                return await (await self._repairer()).repair(wrong)
+            return await Returner(self._mend.back).repair(wrong)
 
-    def _is_due(self, phase: Phase) -> bool:
+    def _is_due(self, state: State) -> bool:
         """Compare at once in a new phase, then at the interval."""
+        if state.phase not in _SCHEDULED or not state.flag.writable:
+            return False
         elapsed = self._ports.clock.monotonic() - self._last
-        return phase in _SCHEDULED and (phase is not self._last_phase or elapsed >= self._ports.settings.interval)
+        return state.phase is not self._last_phase or elapsed >= self._ports.settings.interval

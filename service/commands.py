@@ -27,6 +27,7 @@ from ledger.requests import Request, RequestKind
 from mapping.plan import load_plan
 from proof.permissions import Place, policy
 from proof.runner import ProofPorts
+from reconcile.evidence import evidence
 from reconcile.generation import ComparePorts, CompareSettings, Comparison, Manner
 from reconcile.queries import Questioner
 from reconcile.rechecks import Patience
@@ -121,7 +122,7 @@ async def compare_now(settings: Settings, *, repair: bool, json: bool) -> Exit:
             ports = ComparePorts(opened.database, opened.plan, opened.clock, CompareSettings())
             serving = (await opened.ledger.migration.state()).flag.serving
             found = await Comparison(ports).generation(serving, Manner(ports.settings.patience))
-            finding = found.evidence(opened.plan)
+            finding = evidence(found, found.mismatches, opened.plan)
     if json:
         as_json(finding)
     else:

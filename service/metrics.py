@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from cutover.gates import Facts, Gate, Limits, cutover_gates, rollback_gates
 from domain.phases import Phase, Side
 from dynamo.observer import Kind
+from reconcile.comparison import Kind as Disagreement
 from service.status import SourceProgress
 from sync.forward import Counts
 
@@ -137,8 +138,15 @@ def _agreement(facts: Facts) -> Iterable[Metric]:
     found = facts.reconciled.get(facts.serving)
     if found is None:
         return
-    kinds = {kind: int(found["kinds"].get(kind, 0)) for kind in ("missing", "extra", "different")}
-    yield _labelled("tableturn_mismatches", "Mismatches of the last full comparison", "kind", kinds)
+    mismatches = GaugeMetricFamily("tableturn_mismatches", "What does not agree", labels=["source", "kind"])
+    counts = found.get("sources", {})
+    for source in sorted(facts.through_ms.keys() - {Side.TARGET}):
+        for kind in Disagreement:
+            mismatches.add_metric([source, kind], int(counts.get(source, {}).get(kind, 0)))
+    yield mismatches
+    oldest = int(found.get("oldest_ms", 0))
+    since = (facts.now_ms - oldest) / 1000 if oldest else 0
+    yield GaugeMetricFamily("tableturn_mismatch_oldest_seconds", "Age of the oldest mismatch; 0: none", value=since)
     for name in ("verified_through", "scanned_through"):
         yield GaugeMetricFamily(
             f"tableturn_{name}_timestamp_seconds", "Everything is compared since", value=found[f"{name}_ms"] / 1000

@@ -27,7 +27,7 @@ from domain.errors import FatalError
 from domain.phases import Phase, Side
 from dynamo.ports import Database
 from ledger.book import Ledger, leader_ledger, operator_ledger
-from ledger.hints import Bell
+from ledger.hints import Bell, Touched
 from ledger.lease import Lease, LeaseGuard, LeaseTimes
 from ledger.streams import StreamRow
 from mapping.plan import Plan
@@ -93,6 +93,7 @@ class Worker:
         self._bell = Bell()
         self._stopping = asyncio.Event()
         self._counts: Counts = Counter()
+        self._touched = Touched()
         self._leads = False
 
     async def run(self, *, ledger_table: str, standby: bool) -> Phase:
@@ -187,16 +188,18 @@ class Worker:
             Sync(database, around, Meaning(self._handlers(ledger, door, guard), _cry)),
             Purger(PurgePorts(plan, door, ledger, guard, self._bell, self._stopping)),
             Backfill(CopyPorts(database, plan, door, ledger, guard, self._clock, self._bell, self._stopping, copying)),
-            Reconciler(comparison, compare, Wake(self._bell, self._stopping), MendPorts(repairs, back, guard)),
+            Reconciler(
+                comparison, compare, Wake(self._bell, self._touched, self._stopping), MendPorts(repairs, back, guard)
+            ),
             Director(DirectorPorts(switch, database, settings.limits(), self._stopping)),
         )
 
     def _handlers(self, ledger: Ledger, door: Door, guard: LeaseGuard) -> Callable[[StreamRow], Handler]:
         """Return what makes the handler of a stream: forward for a source, reverse for the target."""
         limit = asyncio.Semaphore(_IDS_AT_ONCE)
-        forward = ForwardPorts(self._plan, door, ledger, self._counts, limit)
+        forward = ForwardPorts(self._plan, door, ledger, self._counts, self._touched, limit)
         back = ReturnDoor(self._database, guard=guard)
-        reverse = ReversePorts(self._plan, back, self._database, ledger, self._counts, limit)
+        reverse = ReversePorts(self._plan, back, self._database, ledger, self._counts, self._touched, limit)
 
         def handler_of(stream: StreamRow) -> Handler:
             return ForwardHandler(forward, stream) if stream.side is Side.SOURCE else ReverseHandler(reverse, stream)

@@ -14,6 +14,7 @@ from domain.outcomes import Outcome, Reason
 from ledger.book import Ledger
 from ledger.echoes import GONE
 from ledger.findings import Lane, Quarantined
+from ledger.hints import Touched
 from ledger.streams import StreamRow
 from ledger.tombstones import Tombstone
 from mapping.plan import Plan
@@ -32,6 +33,7 @@ class ForwardPorts:
     door: Door
     ledger: Ledger
     counts: Counts
+    touched: Touched
     limit: asyncio.Semaphore
 
 
@@ -52,19 +54,18 @@ class ForwardHandler:
     async def take(self, changes: Sequence[Change], shard_id: str, /) -> None:
         """Apply the application's changes: ids side by side, one id's in order and folded."""
         quarantined = await self._ports.ledger.quarantine.of(self._source)
+        by_id = by_source_id(self._ports.plan, self._source, changes)
         async with asyncio.TaskGroup() as group:
-            for source_id, own in by_source_id(self._ports.plan, self._source, changes).items():
-                entry = quarantined.get(source_id)
-                group.create_task(self._apply(own, shard_id, entry))
+            for source_id, own in by_id.items():
+                group.create_task(self._apply(own, shard_id, quarantined.get(source_id)))
+        self._ports.touched.note(by_id)
 
     async def tail(self, changes: Sequence[Change]) -> Afterwards | None:
         """Check that each record is our own echo or TTL's; anything else is a stray and is quarantined."""
-        own = [change for change in changes if not change.by_ttl]
+        own = by_source_id(self._ports.plan, self._source, [each for each in changes if not each.by_ttl])
         async with asyncio.TaskGroup() as group:
-            looks = [
-                group.create_task(self._look(source_id, records))
-                for source_id, records in by_source_id(self._ports.plan, self._source, own).items()
-            ]
+            looks = [group.create_task(self._look(source_id, records)) for source_id, records in own.items()]
+        self._ports.touched.note(own)
         echoes = [look.result() for look in looks]
 
         async def strike() -> None:

@@ -18,6 +18,7 @@ from dynamo.ports import Items
 from ledger.book import Ledger
 from ledger.echoes import GONE
 from ledger.findings import Lane, Quarantined
+from ledger.hints import Touched
 from ledger.streams import StreamRow
 from mapping.plan import Plan
 from sync.followers import Afterwards
@@ -36,6 +37,7 @@ class ReversePorts:
     items: Items
     ledger: Ledger
     counts: Counts
+    touched: Touched
     limit: asyncio.Semaphore
 
 
@@ -63,9 +65,15 @@ class ReverseHandler:
         async with asyncio.TaskGroup() as group:
             for source_id, change in latest.items():
                 group.create_task(self._apply(source_id, change, quarantined.get(source_id)))
+        self._ports.touched.note(latest)
 
     async def tail(self, changes: Sequence[Change]) -> Afterwards | None:
-        """Records outside the application's spans are our own writes: nothing is owed (protocol §4.1)."""
+        """Records outside the application's spans are our own writes: nothing is owed (protocol §4.1).
+
+        Or somebody's who has no business there: comparing tells.
+        """
+        owners = (self._ports.plan.owner(self._ports.plan.target_key(change.keys)) for change in changes)
+        self._ports.touched.note(owner.source_id for owner in owners if owner is not None)
         self._ports.counts["target", "reverse", "tailed"] += len(changes)
         return None
 

@@ -24,7 +24,7 @@ from domain.clock import Clock
 from domain.phases import Phase, Side
 from dynamo.ports import Database
 from ledger.book import Ledger, leader_ledger, operator_ledger
-from ledger.hints import Bell
+from ledger.hints import Bell, Touched
 from ledger.lease import Lease, LeaseGuard, LeaseTimes
 from ledger.migration import UNCHANGED, StateChange
 from ledger.streams import StreamRow
@@ -106,6 +106,7 @@ class Crew:
         self.bell = Bell()
         self.stopping = asyncio.Event()
         self.counts: Counts = Counter()
+        self.touched = Touched()
         self.held: list[Seam] = []
         self.gaps: list[str] = []
         self._kept = False
@@ -245,7 +246,9 @@ class Crew:
             backfill=Backfill(copying),
             copying=copying,
             comparison=comparison,
-            reconciler=Reconciler(comparison, compare, Wake(bell, stopping), MendPorts(repairs, back, guard)),
+            reconciler=Reconciler(
+                comparison, compare, Wake(bell, self.touched, stopping), MendPorts(repairs, back, guard)
+            ),
             director=Director(DirectorPorts(switch, database, tempo.limits, stopping, tempo.poll)),
             door=door,
             marker=marker,
@@ -255,9 +258,9 @@ class Crew:
 
     def _handlers(self, door: Door) -> Callable[[StreamRow], Handler]:
         limit = asyncio.Semaphore(_IDS_AT_ONCE)
-        forward = ForwardPorts(self.place.plan, door, self.ledger, self.counts, limit)
+        forward = ForwardPorts(self.place.plan, door, self.ledger, self.counts, self.touched, limit)
         back = ReturnDoor(self.database, guard=self.guard)
-        reverse = ReversePorts(self.place.plan, back, self.database, self.ledger, self.counts, limit)
+        reverse = ReversePorts(self.place.plan, back, self.database, self.ledger, self.counts, self.touched, limit)
 
         def handler_of(stream: StreamRow) -> Handler:
             return ForwardHandler(forward, stream) if stream.side is Side.SOURCE else ReverseHandler(reverse, stream)

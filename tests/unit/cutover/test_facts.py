@@ -12,7 +12,7 @@ from domain.outcomes import Reason
 from domain.phases import Phase, Side
 from domain.positions import Version
 from domain.tables import ViewType
-from dynamo.ports import Database, TableDescription
+from dynamo.ports import Database, ShardDescription, TableDescription
 from ledger.findings import Lane, Quarantined
 from ledger.tombstones import Tombstone
 from tests.crew import Crew
@@ -68,6 +68,22 @@ async def test_captured_means_that_every_shard_of_every_stream_was_looked_at() -
     slowest, *_ = shards.values()
     await crew.ledger.streams.save(replace(slowest, through_ms=0))
     assert not (await facts_of(world)).captured
+
+
+async def test_a_shard_that_ended_bounds_what_is_seen_until_its_child_is_known() -> None:
+    world, crew = await scene("users")
+    async with crew.following():
+        await world.caught_up()
+    streams = crew.ledger.streams
+    ended, *others = (await streams.shards("users")).values()
+    await streams.save(replace(ended, through_ms=1_000, ended=True))
+    for other in others:
+        await streams.save(replace(other, through_ms=5_000))
+    assert (await facts_of(world)).through_ms["users"] == 1_000
+    await streams.discover(await streams.get("users"), (ShardDescription("child", ended.shard_id),))
+    assert (await facts_of(world)).through_ms["users"] == 0, "nobody has looked at it"
+    await streams.save(replace((await streams.shards("users"))["child"], through_ms=4_000))
+    assert (await facts_of(world)).through_ms["users"] == 4_000
 
 
 async def test_copied_means_every_segment_of_every_source() -> None:

@@ -27,7 +27,8 @@ class Stage:
     async def forward(self, source: str = "users", *, epoch: int = 1) -> ForwardHandler:
         """Return what gives a legacy stream its meaning."""
         door = Door(self.crew.database, self.world.plan.target, guard=self.crew.guard)
-        ports = ForwardPorts(self.world.plan, door, self.crew.ledger, self.counts, asyncio.Semaphore(8))
+        limit = asyncio.Semaphore(8)
+        ports = ForwardPorts(self.world.plan, door, self.crew.ledger, self.counts, self.crew.touched, limit)
         handler = ForwardHandler(ports, replace(await self.crew.ledger.streams.get(source), epoch=epoch))
         await handler.refresh()
         return handler
@@ -35,8 +36,15 @@ class Stage:
     async def reverse(self, *, epoch: int = 1) -> ReverseHandler:
         """Return what gives the target's stream its meaning."""
         door = ReturnDoor(self.crew.database, guard=self.crew.guard)
-        limit = asyncio.Semaphore(8)
-        ports = ReversePorts(self.world.plan, door, self.crew.database, self.crew.ledger, self.counts, limit)
+        ports = ReversePorts(
+            self.world.plan,
+            door,
+            self.crew.database,
+            self.crew.ledger,
+            self.counts,
+            self.crew.touched,
+            asyncio.Semaphore(8),
+        )
         return ReverseHandler(ports, replace(await self.crew.ledger.streams.get("target"), epoch=epoch))
 
     async def quarantined(self, lane: Lane, source: str = "users") -> dict[str, Quarantined]:
