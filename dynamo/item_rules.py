@@ -94,9 +94,9 @@ def _refuse_empty(part: KeyAttribute, value: AttributeValue) -> None:
 def _value(value: Any, depth: int) -> AttributeValue:
     if not isinstance(value, dict) or len(value) != 1:
         raise DataError(f"Supplied AttributeValue must contain exactly one of the supported datatypes: {value!r}")
-    if depth > _DEEPEST:
-        raise DataError("Nesting Levels have exceeded supported limits")
     ((kind, content),) = value.items()
+    if depth >= _DEEPEST and kind in {"L", "M"}:  # an empty one too: DynamoDB counts what it could hold
+        raise DataError("Nesting Levels have exceeded supported limits")
     if kind == "L":
         return {"L": [_value(each, depth + 1) for each in content]}
     if kind == "M":

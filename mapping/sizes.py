@@ -60,8 +60,6 @@ def check_size(item: Item, *, room: int, what: Callable[[], str]) -> None:
 
 def _value_size(value: Any, depth: int) -> int:  # noqa: ANN401 - what stands where a value should
     """Count a value; the attribute itself is level 1. Raises DataError for what is no attribute value."""
-    if depth > NESTING:
-        raise DataError(f"an attribute is nested deeper than {NESTING} levels", hint="flatten it in the application")
     if not isinstance(value, dict) or len(value) != 1:
         raise _misshapen("something that is no attribute value")
     ((kind, content),) = value.items()
@@ -79,6 +77,8 @@ def _value_size(value: Any, depth: int) -> int:  # noqa: ANN401 - what stands wh
 
 
 def _container_size(kind: str, content: Any, depth: int) -> int:  # noqa: ANN401 - wire content differs by kind
+    if depth >= NESTING and kind in {"L", "M"}:  # an empty one too: DynamoDB counts what it could hold
+        raise DataError(f"an attribute is nested deeper than {NESTING} levels", hint="flatten it in the application")
     if kind == "M" and isinstance(content, dict):
         return 3 + sum(_text_bytes(name) + 1 + _value_size(each, depth + 1) for name, each in content.items())
     if kind == "L" and isinstance(content, list):

@@ -42,9 +42,9 @@ NORMALISED = {
 }
 
 
-def nested(levels: int) -> AttributeValue:
-    """Return a list in a list in a list …, the innermost holding a string."""
-    value = text("x")
+def nested(levels: int, innermost: AttributeValue = N1) -> AttributeValue:
+    """Return a list in a list in a list …, and what the innermost holds."""
+    value = innermost
     for _ in range(levels):
         value = {"L": [value]}
     return value
@@ -72,6 +72,8 @@ IMPOSSIBLE: dict[str, Item] = {
     "no number": item("p", x={"N": "twelve"}),
     "not a finite number": item("p", x={"N": "NaN"}),
     "nested too deep": item("p", x=nested(32)),
+    "nested too deep, with nothing in it": item("p", x=nested(31, {"L": []})),
+    "a map nested too deep, with nothing in it": item("p", x=nested(31, {"M": {}})),
     "attribute without a name": {**key("p"), "": N1},
     "attribute without a name within a map": item("p", x={"M": {"": N1}}),
     "two types": item("p", x={"S": "a", "N": "1"}),
@@ -159,7 +161,9 @@ async def test_an_item_of_exactly_400_kb_fits(arena: Arena) -> None:
 
 async def test_31_levels_of_lists_fit(arena: Arena) -> None:
     table = await arena.table()
-    await arena.put(table, item("p", x=nested(31)))
+    await arena.put(
+        table, item("p", x=nested(31)), item("q", x=nested(30, {"L": []})), item("r", x=nested(31, {"SS": ["x"]}))
+    )
 
 
 async def test_an_item_without_the_index_key_is_fine(arena: Arena) -> None:

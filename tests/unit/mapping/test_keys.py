@@ -108,7 +108,7 @@ def test_an_item_that_grows_too_large_is_refused_on_either_way() -> None:
 
 def test_an_item_nested_too_deeply_for_the_map_is_refused() -> None:
     value: Item = {"L": []}  # type: ignore[dict-item]
-    for _ in range(31):
+    for _ in range(30):
         value = {"L": [value]}  # type: ignore[dict-item]
     assert TYLER.translate("users", {"id": {"S": "u"}, "deep": value}).items
     with pytest.raises(DataError, match="nested"):
@@ -123,6 +123,18 @@ def test_a_value_one_level_too_deep_for_the_database_is_refused() -> None:
     assert TYLER.translate("users", {"id": {"S": "u"}, "deep": value}).items
     with pytest.raises(DataError, match="nested"):
         TYLER.translate("users", {"id": {"S": "u"}, "deep": {"L": [value]}})
+
+
+@pytest.mark.parametrize("empty", [{"L": []}, {"M": {}}])
+def test_an_empty_list_or_map_takes_the_level_that_it_has_room_for(empty: AttributeValue) -> None:
+    """DynamoDB refuses it there (tests/contract): the copy would find out what the proof had let pass."""
+    value = empty
+    for _ in range(30):
+        value = {"L": [value]}
+    assert TYLER.translate("users", {"id": {"S": "u"}, "deep": value}).items
+    for name, deeper in (("deep", {"L": [value]}), ("profile", value)):
+        with pytest.raises(DataError, match="nested"):
+            TYLER.translate("users", {"id": {"S": "u"}, name: deeper})
 
 
 @pytest.mark.parametrize(

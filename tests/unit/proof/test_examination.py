@@ -41,7 +41,7 @@ KIM = contractor("kim", ttl=NOW_S + 86_400)
 PLANTED = {
     "a key too long": Planted("users", changed(ADA, id=text("x" * 2045)), Fault("key-unusable")),
     "no room on the target": Planted("users", changed(ADA, lastLoginIP=text("x" * 409_300)), Fault("too-large")),
-    "no room in `_legacy`": Planted("users", changed(ADA, PK=nested(31)), Fault("untranslatable")),
+    "no room in `_legacy`": Planted("users", changed(ADA, PK=nested(30)), Fault("untranslatable")),
     "nearly no room": Planted("users", changed(ADA, lastLoginIP=text("x" * 380_000)), Fault("nearly-too-large")),
     "NULL in an index": Planted(
         "audit", changed(audit("a"), userId={"NULL": True}), Fault("index-key-null", "AUDIT GSI3 userId")
