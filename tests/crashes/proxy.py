@@ -16,6 +16,7 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
+from tests.crashes.iterators import Corrected
 from tests.crashes.wire import Database, Heard, Message, answer, read_message, reset
 
 JSON = "application/x-amz-json-1.0"
@@ -60,6 +61,7 @@ class FaultProxy:
     heard: deque[Heard] = field(default_factory=lambda: deque(maxlen=50_000))
     port: int = 0
     _deck: list[str] = field(default_factory=list)
+    _openings: dict[str, Message] = field(default_factory=dict)
     _random: Random = field(default_factory=Random)
     _ready: threading.Event = field(default_factory=threading.Event)
     _loop: asyncio.AbstractEventLoop | None = None
@@ -107,7 +109,7 @@ class FaultProxy:
         assert talk is not None
         self._talks.add(talk)
         talk.add_done_callback(self._talks.discard)
-        database = Database(self.upstream, self.heard)
+        database = Corrected(Database(self.upstream, self.heard), self._openings)
         try:
             with suppress(OSError, asyncio.IncompleteReadError):
                 while (request := await read_message(reader)) and await self._pass(request, database, reader, writer):
@@ -119,7 +121,7 @@ class FaultProxy:
             writer.close()
 
     async def _pass(
-        self, request: Message, database: Database, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, request: Message, database: Corrected, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         """Answer one request; tell whether the connection can carry another."""
         self.passed += 1
@@ -150,7 +152,7 @@ class Exchange:
     """One request on its way to the database, and its answer on the way back. Each fault is one way of it."""
 
     request: Message
-    database: Database
+    database: Corrected
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     random: Random

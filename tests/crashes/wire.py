@@ -7,6 +7,7 @@ import struct
 import time
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 _REASONS = {200: "OK", 400: "Bad Request", 500: "Internal Server Error"}
@@ -35,6 +36,12 @@ class Message:
         """The HTTP status, of an answer."""
         return int(self.head.split(b" ", 2)[1])
 
+    def saying(self, told: dict[str, Any]) -> "Message":
+        """Return the same with another body."""
+        body = json.dumps(told).encode()
+        lines = [line for line in self.head.rstrip().split(b"\r\n") if not line.lower().startswith(b"content-length:")]
+        return Message(b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", b""]), body)
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -56,8 +63,8 @@ class Database:
         self._place = (place.hostname or "127.0.0.1", place.port or 80)
         self._kept: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, request: Message) -> bytes:
-        """Send a request, return the whole answer."""
+    async def ask(self, request: Message) -> Message:
+        """Send a request, return the answer."""
         if self._kept is not None and self._kept[0].at_eof():  # closed for idleness: no fault that we ordered
             self.close()
         if self._kept is None:
@@ -71,9 +78,9 @@ class Database:
         self._heard.append(Heard(began, request.operation, _table(request.body), answered.status))
         if b"\r\nconnection: close" in answered.head.lower():
             self.close()
-        return answered.whole
+        return answered
 
-    async def ask_and_half_close(self, request: Message) -> bytes:
+    async def ask_and_half_close(self, request: Message) -> Message | None:
         """Send a request, then close our half; return what is said to it, or nothing."""
         reader, writer = await self._connect()
         try:
@@ -84,7 +91,7 @@ class Database:
             answered = None
         finally:
             writer.close()
-        return b"" if answered is None else answered.whole
+        return answered
 
     def close(self) -> None:
         if self._kept is not None:
