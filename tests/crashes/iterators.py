@@ -2,7 +2,7 @@
 
 An iterator that was opened while a shard held no record yet answers with TrimmedDataAccessException instead of the
 shard's first record, if any other table was written in between. That happens behind every roll. A fresh iterator reads
-that record: nothing is lost. On AWS the same answer means that records are, so the worker must go on taking it for that.
+that record: nothing is lost. On AWS the same answer means that records are, and the worker must go on taking it so.
 """
 
 import json
