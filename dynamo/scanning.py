@@ -40,17 +40,18 @@ class Scanning:
         allowed = self.budget.per_second
         limit = asyncio.Semaphore(_AT_ONCE if allowed is None or allowed >= _AT_ONCE * _PAGE_UNITS else 1)
 
+        left = None if self.sample is None else -(-self.sample // max(1, len(cursors)))
+
         async def one(cursor: Cursor) -> None:
             async with limit:
-                await self._segment(table, cursor, taken)
+                await self._segment(table, cursor, taken, left)
 
         async with asyncio.TaskGroup() as group:
             for cursor in cursors:
                 if not cursor.done:
                     group.create_task(one(cursor))
 
-    async def _segment(self, table: str, cursor: Cursor, taken: Taken) -> None:
-        left = None if self.sample is None else -(-self.sample // cursor.segments)
+    async def _segment(self, table: str, cursor: Cursor, taken: Taken, left: int | None) -> None:
         while not cursor.done:
             page = await self._page(table, cursor, left)
             if left is not None:

@@ -4,6 +4,7 @@ Forward (the source serves): translate(source) must equal the target, and untran
 lossy rule cannot agree with itself. Reverse (the target serves): untranslate(target primary) must equal the source.
 """
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -47,11 +48,13 @@ _IRREVERSIBLE = b"irreversible...."
 class Reduction:
     """Reduces the items of both sides to what must be equal; counts as it goes.
 
-    ``compared`` are target items that count; ``unmapped`` those that no entity of the plan claims.
+    ``sources``: whose items count; None: all. ``compared`` are target items that count; ``unmapped`` those that no
+    entity of the plan claims.
     """
 
     plan: Plan
     serving: Side
+    sources: Collection[str] | None = None
     compared: int = 0
     unmapped: int = 0
 
@@ -73,6 +76,8 @@ class Reduction:
         owner = self.plan.owner(key)
         if owner is None:
             self.unmapped += 1
+            return []
+        if self.sources is not None and owner.source not in self.sources:
             return []
         if is_tombstone(item) or (self.serving is Side.TARGET and not owner.primary):
             return []
@@ -115,6 +120,14 @@ class Mismatch:
     def source(self) -> str:
         """Return the name of the source whose item it is."""
         return unquote(self.source_id.partition("/")[0])
+
+
+def by_id(mismatches: Iterable[Mismatch]) -> dict[str, list[Mismatch]]:
+    """Return mismatches by their source ids."""
+    found: dict[str, list[Mismatch]] = {}
+    for each in mismatches:
+        found.setdefault(each.source_id, []).append(each)
+    return found
 
 
 def differing(one: Item, other: Item) -> tuple[str, ...]:

@@ -1,26 +1,23 @@
-"""One full comparison: both sides scanned into a worksheet, joined, and the suspects looked at again (protocol §7).
+"""One comparison: both sides scanned into a worksheet, joined, and the suspects looked at again (protocol §7).
 
 Needs no ledger and writes nothing but its worksheet; the main path is `Comparison.generation`.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from domain.clock import Clock
 from domain.errors import FatalError
 from domain.items import Item
 from domain.phases import Side
 from domain.tables import TableDefinition
 from dynamo.budget import ReadBudget
-from dynamo.ports import Database
 from dynamo.scanfile import Cursor
 from dynamo.scanning import Scanning
-from mapping.plan import Plan
 from reconcile.comparison import Mismatch, Reduction, Seen
-from reconcile.rechecks import Mend, Patience, Rechecker, Verdict
+from reconcile.manner import ComparePorts, Manner, Scope, draw
+from reconcile.rechecks import Rechecker, Verdict
 from reconcile.worksheet import Worksheet
 
 _ITEMS_A_BREATH = 32
@@ -28,47 +25,6 @@ _ITEMS_A_BREATH = 32
 
 Reduce = Callable[[Reduction, Item], list[Seen]]
 """What an item of a side says, counted on the page it came with."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompareSettings:
-    """Seconds between scheduled generations, between looks at what changed, and at requests (the bell shortens them).
-
-    Scan segments per table; patience with suspects; most read units a second of a scheduled scan (None: no ceiling);
-    the folder of worksheets (None: nowhere, and what was killed begins anew).
-    """
-
-    interval: float = 60.0
-    look: float = 5.0
-    poll: float = 0.5
-    segments: int = 4
-    patience: Patience = field(default_factory=Patience)
-    fenced_patience: Patience = field(default_factory=lambda: Patience(rounds=2, pause=0.1))
-    read_units: int | None = None
-    folder: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ComparePorts:
-    """What the comparison works with; ``ledger`` may be the operator's, then nothing is repaired."""
-
-    database: Database
-    plan: Plan
-    clock: Clock
-    settings: CompareSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How one generation is done: its patience; what is done about mismatches; which one it goes on with.
-
-    ``lineage`` names what an interrupted generation must be of for this one to go on with it; None begins anew, and
-    reads as fast as it can, for somebody waits.
-    """
-
-    patience: Patience
-    mend: Mend | None = None
-    lineage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +65,7 @@ class Comparison:
         clock, began = self._ports.clock, self._ports.clock.monotonic()
         sheet, done = self._worksheet(serving, manner), False
         try:
-            await self._scan_all(sheet, serving, manner)
-            suspects = await sheet.find_suspects()
+            suspects = await self._suspects(sheet, serving, manner)
             scanned = int((clock.monotonic() - began) * 1000)
             verdict = await self.rechecker.settle(sheet, serving, manner.patience, manner.mend)
             duration = int((clock.monotonic() - began) * 1000)
@@ -131,25 +86,31 @@ class Comparison:
             sheet.close(remove=done)
 
     def _worksheet(self, serving: Side, manner: Manner) -> Worksheet:
-        plan, folder = self._ports.plan, self._ports.settings.folder
-        path = folder / f"{plan.target.name}.worksheet" if folder is not None and manner.lineage is not None else None
-        about = f"{plan.hash} {serving} {manner.lineage}"
+        path, now_ms = manner.worksheet, self._ports.clock.wall_ms()
+        about = f"{self._ports.plan.hash} {serving} {manner.lineage}"
         try:
-            return Worksheet.open(path, about=about, now_ms=self._ports.clock.wall_ms())
+            return Worksheet.open(path, about=about, now_ms=now_ms)
         except FatalError:
-            if path is None:
+            if path is None or manner.insists:
                 raise
-            return Worksheet.open(None, about=about, now_ms=self._ports.clock.wall_ms())  # a fenced one still holds it
+            return Worksheet.open(None, about=about, now_ms=now_ms)  # a fenced worker still holds it
+
+    async def _suspects(self, sheet: Worksheet, serving: Side, manner: Manner) -> int:
+        """Fill the worksheet with whoever has to be looked at again; return how many."""
+        if manner.scope.source_ids:
+            return sheet.suspect(dict.fromkeys(manner.scope.source_ids, ()))
+        await self._scan_all(sheet, serving, manner)
+        return sheet.suspect_all() if manner.scope.sample is not None else await sheet.find_suspects()
 
     async def _scan_all(self, sheet: Worksheet, serving: Side, manner: Manner) -> None:
-        """Reduce every item of both sides into the worksheet."""
-        plan = self._ports.plan
-        ceiling = None if manner.lineage is None else self._ports.settings.read_units
-        scanning = Scanning(self._ports.database, ReadBudget(self._ports.clock, ceiling), consistent=True)
+        """Reduce every item of both sides, or of a part of them, into the worksheet."""
+        plan, scope = self._ports.plan, manner.scope
+        budget = ReadBudget(self._ports.clock, manner.read_units)
+        scanning = Scanning(self._ports.database, budget, scope.sample, consistent=True)
 
         async def read(side: Side, table: TableDefinition, reduce: Reduce) -> None:
             async def taken(cursor: Cursor, items: list[Item], units: str) -> None:
-                page = Reduction(plan, serving)
+                page = Reduction(plan, serving, scope.sources)
                 seen = [each async for item in _with_breaths(table.without_marks(items)) for each in reduce(page, item)]
                 figures: dict[str, int | str] = {
                     "compared": page.compared,
@@ -158,11 +119,18 @@ class Comparison:
                 }
                 sheet.take(side, seen, cursor, figures)
 
-            await scanning.read(table.name, sheet.cursors(table.name, self._ports.settings.segments), taken)
+            await scanning.read(table.name, await self._cursors(sheet, table.name, scope), taken)
 
-        for name, source in plan.sources.items():
-            await read(Side.SOURCE, source.definition, partial(_of_source, name))
+        for name in scope.sources or plan.sources:
+            await read(Side.SOURCE, plan.sources[name].definition, partial(_of_source, name))
         await read(Side.TARGET, plan.target, Reduction.of_target)
+
+    async def _cursors(self, sheet: Worksheet, table: str, scope: Scope) -> list[Cursor]:
+        """Return what to read of a table: all segments, or, of a sample, so many drawn from many."""
+        if scope.sample is None:
+            return sheet.cursors(table, self._ports.settings.segments)
+        described = await self._ports.database.describe_table(table)
+        return draw(table, described.item_count if described is not None else 0, scope.sample)
 
 
 def _of_source(name: str, page: Reduction, image: Item) -> list[Seen]:

@@ -4,17 +4,15 @@
 top of a full comparison that began after the last break of `ledger.hints.Touched` (docs/adr/0011).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
-from itertools import groupby
-from operator import attrgetter
 
 from domain.clock import Clock, credible
 from domain.items import TargetKey
 from domain.phases import Side
 from ledger.hints import Touched
 from ledger.streams import Streams
-from reconcile.comparison import Mismatch
+from reconcile.comparison import Mismatch, by_id
 from reconcile.generation import Generation
 from reconcile.rechecks import Patience, Rechecker, Verdict
 from reconcile.worksheet import Worksheet
@@ -56,7 +54,7 @@ class Recent:
             known = {each.source_id for each in found.mismatches}
             later = [each for each in before.mismatches if each.source_id in self._wrong_since - known]
             if later:
-                found.verdict.add(_by_id(later))
+                found.verdict.add(by_id(later))
             found = replace(found, verified_ms=max(found.through_ms, before.verified_ms))
         self._found = found
         self._unbroken_since = began_after
@@ -106,7 +104,3 @@ class Recent:
         streams = await self._streams.all()
         through = [credible(await self._streams.through_ms(each), self._clock.wall_ms()) for each in streams]
         return min(through, default=0)
-
-
-def _by_id(mismatches: Sequence[Mismatch]) -> dict[str, list[Mismatch]]:
-    return {name: list(own) for name, own in groupby(mismatches, attrgetter("source_id"))}

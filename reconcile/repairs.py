@@ -7,18 +7,16 @@ only if exactly what was seen still stands there: it may lose to a newer change,
 from dataclasses import dataclass
 
 from apply.door import Door
-from apply.stamping import Write, stamped, tombstone
 from domain.errors import DataError
 from domain.guards import WriteGuard
-from domain.items import Item, TargetKey
+from domain.items import TargetKey
 from domain.outcomes import Outcome
 from domain.phases import Side
-from domain.positions import Version
-from domain.stamps import Stamp, is_tombstone
 from ledger.book import Ledger
 from ledger.tombstones import Tombstone
 from mapping.plan import Plan
-from reconcile.comparison import Mismatch, judge
+from reconcile.comparison import Mismatch
+from reconcile.intentions import Intentions
 from reconcile.rechecks import Pair, Rechecker
 
 
@@ -34,13 +32,12 @@ class RepairPorts:
 
 
 class Repairer:
-    """Repairs the target from the source. ``epochs`` are those of the sources' streams."""
+    """Repairs the target from the source."""
 
-    def __init__(self, ports: RepairPorts, epochs: dict[str, int], *, adopts: bool) -> None:
-        """``adopts`` allows items of the new application to be overwritten: after a rollback only (§9)."""
+    def __init__(self, ports: RepairPorts, intentions: Intentions) -> None:
+        """Nothing is read before `repair`."""
         self._ports = ports
-        self._epochs = epochs
-        self._adopts = adopts
+        self._intentions = intentions
 
     async def repair(self, mismatches: dict[str, list[Mismatch]]) -> int:
         """Repair each id once; return how many puts took place."""
@@ -71,31 +68,10 @@ class Repairer:
 
     async def _mend(self, pair: Pair, key: TargetKey) -> bool:
         """Write what should stand at a key over exactly what does; tell whether that took place."""
-        standing, expected = pair.standing[key], pair.expected.get(key)
-        if judge(expected, standing) is None or (pair.image is not None and not pair.expected):
+        write = self._intentions.of(pair, key)
+        if write is None:
             return False
-        version = self._version(pair, standing)
-        if version is None:
-            return False
-        write = self._write(pair, key, expected, version)
-        if expected is None:
-            stone = Tombstone(key, pair.source, pair.source_id, str(version), write.stamp.checksum, None, 0)
+        if key not in pair.expected:
+            stone = Tombstone(key, pair.source, pair.source_id, write.stamp.version, write.stamp.checksum, None, 0)
             await self._ports.ledger.tombstones.add(stone)
-        return await self._ports.door.put_over(write, standing) is Outcome.APPLIED
-
-    def _version(self, pair: Pair, standing: Item | None) -> Version | None:
-        """Return the version to write with; None when what stands there is not ours to overwrite."""
-        first = Version(self._epochs[pair.source]).repaired()
-        if standing is None:
-            return first
-        stamp = Stamp.of(standing)
-        if stamp is not None and stamp.source == pair.source_id and (stamp.fits(standing) or is_tombstone(standing)):
-            return Version.parse(stamp.version).repaired()
-        if not self._adopts:
-            return None
-        return Version.parse(stamp.version).repaired() if stamp and stamp.source == pair.source_id else first
-
-    def _write(self, pair: Pair, key: TargetKey, expected: Item | None, version: Version) -> Write:
-        if expected is None:
-            return tombstone(key, self._ports.plan.key_item(key), pair.source_id, version)
-        return stamped(key, expected, pair.source_id, version)
+        return await self._ports.door.put_over(write, pair.standing[key]) is Outcome.APPLIED

@@ -18,7 +18,8 @@ from ledger.book import Ledger
 from ledger.echoes import GONE
 from ledger.findings import Lane
 from mapping.plan import Plan
-from reconcile.comparison import judge
+from reconcile.comparison import Kind, judge
+from reconcile.intentions import EVERY_KIND
 from reconcile.rechecks import Rechecker
 
 
@@ -36,9 +37,10 @@ class ReturnPorts:
 class Returner:
     """Mends legacy items, each once."""
 
-    def __init__(self, ports: ReturnPorts) -> None:
-        """Nothing is read before `repair`."""
+    def __init__(self, ports: ReturnPorts, kinds: Collection[Kind] = EVERY_KIND) -> None:
+        """``kinds``: what is mended at all. Nothing is read before `repair`."""
         self._ports = ports
+        self._kinds = kinds
 
     async def repair(self, source_ids: Collection[str]) -> int:
         """Mend some ids; return how many writes took place."""
@@ -68,7 +70,8 @@ class Returner:
         echo = await self._ports.ledger.echoes.get(source_id)
         (pair,) = await self._ports.rechecker.read({source_id: ()})
         wanted = self._ports.rechecker.returned(pair)
-        if judge(wanted, pair.image) is None:
+        judged = judge(wanted, pair.image)
+        if judged is None or judged[0] not in self._kinds:
             return False
         source, key = self._ports.plan.source_key(source_id)
         if echo.full and not await self._ports.ledger.streams.has_lost(source):

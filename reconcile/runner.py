@@ -6,8 +6,8 @@ in between, `recent` looks at what changed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,17 +16,18 @@ from domain.phases import Phase, Side
 from ledger.cursors import SegmentRow
 from ledger.findings import Lane
 from ledger.hints import Bell, Touched
-from ledger.lease import LeaseGuard
 from ledger.migration import State
 from ledger.requests import Request, RequestKind
 from ledger.streams import StreamRow
 from reconcile.ages import Ages
-from reconcile.comparison import Kind, Mismatch
-from reconcile.evidence import evidence
-from reconcile.generation import ComparePorts, Comparison, Manner
+from reconcile.comparison import Kind, Mismatch, by_id
+from reconcile.evidence import EXAMPLES, evidence
+from reconcile.generation import Comparison, Generation
+from reconcile.intentions import EVERY_KIND
+from reconcile.manner import ComparePorts, Manner
+from reconcile.mending import Mandate, Mender, MendPorts
 from reconcile.recent import Recent
-from reconcile.repairs import Repairer, RepairPorts
-from reconcile.returning import Returner, ReturnPorts
+from reconcile.rechecks import Verdict
 from reconcile.worksheet import Worksheet
 
 _SCHEDULED = frozenset({Phase.VERIFY, Phase.READY, Phase.ROLLED_BACK, Phase.BAKE})
@@ -39,15 +40,6 @@ class Wake:
     bell: Bell
     touched: Touched
     stopping: asyncio.Event
-
-
-@dataclass(frozen=True, slots=True)
-class MendPorts:
-    """What the side that follows is mended with: the target from the source, or the legacy tables from the target."""
-
-    forward: RepairPorts
-    back: ReturnPorts
-    guard: LeaseGuard
 
 
 @dataclass(slots=True)
@@ -76,12 +68,12 @@ class Reconciler:
         self._comparison = comparison
         self._ports = ports
         self._ledger = mend.forward.ledger
-        self._mend = mend
         self._bell = wake.bell
         self._stopping = wake.stopping
         self._recent = Recent(comparison.rechecker, self._ledger.streams, wake.touched, ports.clock)
         self._ages = Ages(ports.plan.masked)
         self._writing = asyncio.Lock()
+        self._mender = Mender(mend, self._writing)
         self._last = self._looked = float("-inf")
         self._last_phase: Phase | None = None
         self._revision = 0
@@ -97,7 +89,7 @@ class Reconciler:
                 state = await self._ledger.migration.state()
                 if comparing.is_over and self._is_due(state):
                     self._last_phase = state.phase
-                    comparing.task = group.create_task(self._on_schedule(state.phase))
+                    comparing.task = group.create_task(self._on_schedule())
                 if looking.is_over and self._may_look(state):
                     looking.task = group.create_task(self._look(state.flag.serving))
                 await self._bell.wait(self._ports.settings.poll)
@@ -124,7 +116,8 @@ class Reconciler:
 
     async def _answer(self, request: Request) -> None:
         """Compare now; somebody is waiting, perhaps with writes blocked."""
-        found = await self.reconcile(fenced=bool(request.facts.get("fenced")), repair=bool(request.facts.get("repair")))
+        asked = Mandate("asked", _kinds(request)) if request.facts.get("repair") else None
+        found = await self.reconcile(fenced=bool(request.facts.get("fenced")), asked=asked)
         await self._ledger.requests.answer(request, done=True, **found)
 
     async def _retry(self, request: Request) -> None:
@@ -136,7 +129,7 @@ class Reconciler:
             await self._ledger.requests.answer(request, done=False, why=why)
             return
         suspect = {source_id: [Mismatch(Kind.DIFFERENT, source_id, key) for key in entry.keys]}
-        await (await self._repairer()).repair(suspect)
+        await (await self._mender.repairer()).repair(suspect)
         sheet = Worksheet.of({source_id: entry.keys})
         verdict = await self._comparison.rechecker.settle(sheet, Side.SOURCE, self._ports.settings.fenced_patience)
         sheet.close(remove=True)
@@ -146,61 +139,88 @@ class Reconciler:
         why = "both sides agree; the entry is gone" if agrees else "it still cannot be applied; the entry stays"
         await self._ledger.requests.answer(request, done=agrees, why=why)
 
-    async def _repairer(self) -> Repairer:
-        epochs = {stream.name: stream.epoch for stream in await self._ledger.streams.all()}
-        rollbacks = (await self._ledger.migration.state()).rollbacks
-        return Repairer(self._mend.forward, epochs, adopts=rollbacks > 0)
-
     async def _source_serves(self) -> bool:
         return (await self._ledger.migration.state()).flag.serving is Side.SOURCE
 
-    async def _on_schedule(self, phase: Phase) -> None:
-        """After a rollback the target, which nobody reads, is mended from the source as well (protocol §9).
-
-        A recapture in between may have led from ROLLED_BACK to VERIFY: what the new application left is still there.
-        """
-        rolled_back = (await self._ledger.migration.state()).rollbacks > 0
-        await self.reconcile(repair=rolled_back and phase in {Phase.ROLLED_BACK, Phase.VERIFY}, scheduled=True)
+    async def _on_schedule(self) -> None:
+        await self.reconcile(scheduled=True)
         self._bell.ring()
 
-    async def _strays_untold(self) -> bool:
-        """Tell whether a legacy stream has lost records as well: what looks owed may be a stray that nobody told of.
+    def _mandate(
+        self, state: State, asked: Mandate | None, owed: StreamRow | None, *, scheduled: bool
+    ) -> Mandate | None:
+        """Return why this comparison may mend what it finds.
 
-        Then nothing is mended before the operator has looked and says so (`reconcile --repair`).
+        After a rollback the target, which nobody reads, is mended from the source (protocol §9). A recapture in between
+        may have led from ROLLED_BACK to VERIFY: what the new application left is still there.
         """
-        sources = [stream for stream in await self._ledger.streams.all() if stream.side is Side.SOURCE]
-        return any([await self._ledger.streams.has_lost(stream.name) for stream in sources])
+        if asked is not None:
+            return asked
+        if owed is not None:
+            return Mandate("lost records owed to the legacy tables", asked=False)
+        if scheduled and state.rollbacks > 0 and state.phase in {Phase.ROLLED_BACK, Phase.VERIFY}:
+            return Mandate("after a rollback")
+        return None
 
     async def _waiting(self) -> set[str]:
         """Return the ids that wait in quarantine: they are said there, and block there."""
         return {entry.source_id for entry in await self._ledger.quarantine.everything()}
 
-    async def reconcile(self, *, fenced: bool = False, repair: bool = False, scheduled: bool = False) -> dict[str, Any]:
-        """Do one generation, repair if asked, and compare again what was repaired; write the evidence and return it."""
+    async def reconcile(
+        self, *, fenced: bool = False, asked: Mandate | None = None, scheduled: bool = False
+    ) -> dict[str, Any]:
+        """Do one generation, mend if there is a mandate, and compare again then; write the evidence and return it."""
         state = await self._ledger.migration.state()
         serving = state.flag.serving
-        owed = await self._owed_back(serving)
-        settings = self._ports.settings
-        patience = settings.fenced_patience if fenced else settings.patience
-        lineage = str(state.revision) if scheduled else None
-        mend = partial(self._mend_batch, serving, asked=repair) if repair or owed else None
+        owed = await self._mender.owed_back(serving)
+        manner = self._manner(state, fenced=fenced, scheduled=scheduled)
+        mandate = self._mandate(state, asked, owed, scheduled=scheduled)
+        mend = None if mandate is None else partial(self._mender.mend, serving, mandate)
         began_after = self._recent.begin()
-        found = await self._comparison.generation(serving, Manner(patience, mend, lineage))
-        if mend is not None and found.verdict.source_ids and (repair or not await self._strays_untold()):
-            ids, puts = found.verdict.source_ids, found.verdict.repaired
-            await self._ledger.history.add("repaired", ids=ids, puts=puts)
+        found = await self._comparison.generation(serving, replace(manner, mend=mend))
+        if mandate is not None and found.verdict.source_ids:
+            repaired = found.verdict
+            await self._remember(mandate, repaired)
             began_after = self._recent.begin()
-            found = await self._comparison.generation(serving, Manner(patience))
-            found.verdict.repaired = puts
+            found = await self._comparison.generation(serving, Manner(manner.patience))
+            found.verdict.repaired = repaired.repaired
         self._revision = state.revision
-        if self._recent.adopt(found, began_after):
-            await self._recent.look(serving, patience)
+        if self._recent.adopt(found, began_after) or (scheduled and await self._mended_unasked(found)):
+            await self._recent.look(serving, manner.patience)
         noted = await self._note()
         if owed and found.verdict.is_explained_by(await self._waiting()):
             row = SegmentRow(owed.name, 0, 1, owed.copy_epoch, done=True, items=found.compared)
             await self._ledger.segments.save(row)
         self._last = self._ports.clock.monotonic()
         return noted
+
+    def _manner(self, state: State, *, fenced: bool, scheduled: bool) -> Manner:
+        """Whoever waits is not kept waiting; what is scheduled keeps to its ceiling and goes on where it was killed."""
+        settings = self._ports.settings
+        if not scheduled:
+            return Manner(settings.fenced_patience if fenced else settings.patience)
+        path = None if settings.folder is None else settings.folder / f"{self._ports.plan.target.name}.worksheet"
+        return Manner(
+            settings.patience, read_units=settings.read_units, worksheet=path, lineage=f"revision {state.revision}"
+        )
+
+    async def _mended_unasked(self, found: Generation) -> bool:
+        """Mend so few mismatches that nobody has to be asked, if the settings say so; tell whether there were any."""
+        settings, verdict = self._ports.settings, found.verdict
+        if not 0 < verdict.source_ids <= settings.auto_repair or not verdict.is_whole:
+            return False
+        mandate = Mandate("few enough", settings.auto_repair_kinds, asked=False)
+        verdict.repaired += await self._mender.mend(found.serving, mandate, by_id(verdict.kept))
+        await self._remember(mandate, verdict)
+        return True
+
+    async def _remember(self, mandate: Mandate, verdict: Verdict) -> None:
+        """Write a repair into the history: why, how many puts, and whose, masked, as far as evidence shows them."""
+        items = sorted({self._ports.plan.masked(each.source_id) for each in verdict.kept})[:EXAMPLES]
+        async with self._writing:
+            await self._ledger.history.add(
+                "repaired", why=mandate.why, ids=verdict.source_ids, puts=verdict.repaired, items=items
+            )
 
     async def _note(self) -> dict[str, Any]:
         """Write down what is known now: a finding of a full comparison, or what became of it."""
@@ -222,29 +242,14 @@ class Reconciler:
         may = state.phase in _SCHEDULED and state.flag.writable and self._recent.is_ready(state.flag.serving)
         return may and elapsed >= self._ports.settings.look
 
-    async def _owed_back(self, serving: Side) -> StreamRow | None:
-        """Return the target's stream if it lost records while it served that the legacy tables are still owed (§5).
-
-        What was sent in its old epoch must not land behind the comparison, so that is awaited (§3 c).
-        """
-        stream = await self._ledger.streams.get(Side.TARGET)
-        if serving is Side.SOURCE or not await self._ledger.segments.owed(stream):
-            return None
-        await self._mend.guard.quiet()
-        return stream
-
-    async def _mend_batch(self, serving: Side, wrong: dict[str, list[Mismatch]], *, asked: bool) -> int:
-        """Mend what does not agree on the side that follows; return how many puts took place."""
-        if not asked and await self._strays_untold():
-            return 0
-        async with self._writing:
-            if serving is Side.SOURCE:
-                return await (await self._repairer()).repair(wrong)
-            return await Returner(self._mend.back).repair(wrong)
-
     def _is_due(self, state: State) -> bool:
         """Compare at once in a new phase, then at the interval."""
         if state.phase not in _SCHEDULED or not state.flag.writable:
             return False
         elapsed = self._ports.clock.monotonic() - self._last
         return state.phase is not self._last_phase or elapsed >= self._ports.settings.interval
+
+
+def _kinds(request: Request) -> Collection[Kind]:
+    """Return which kinds a request wants mended: those named, or all."""
+    return [kind for kind in Kind if kind in request.facts.get("kinds", ())] or EVERY_KIND

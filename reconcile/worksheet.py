@@ -55,11 +55,9 @@ class Worksheet:
     @classmethod
     def of(cls, suspects: Mapping[str, Collection[TargetKey]]) -> Self:
         """Return one that holds these suspects and has seen nothing."""
-        file = ScanFile.open(None, _KIND, about="", now_ms=0)
-        rows = [(_blob(name), *_blobs(key)) for name, keys in suspects.items() for key in (*keys, None)]
-        file.run_many("INSERT INTO suspects VALUES (?, ?, ?)", rows)
-        file.commit()
-        return cls(file)
+        sheet = cls.open(None, about="", now_ms=0)
+        sheet.suspect(suspects)
+        return sheet
 
     @property
     def begun_ms(self) -> int:
@@ -82,6 +80,18 @@ class Worksheet:
         for name, value in figures.items():
             self._file.note(name, str(self.figure(name) + Decimal(value)))
         self._file.commit()
+
+    def suspect(self, source_ids: Mapping[str, Collection[TargetKey]]) -> int:
+        """Suspect these, whatever was seen; return how many source ids are suspect now."""
+        rows = [(_blob(name), *_blobs(key)) for name, keys in source_ids.items() for key in (*keys, None)]
+        self._file.run_many("INSERT INTO suspects VALUES (?, ?, ?)", rows)
+        self._file.commit()
+        return self.left()
+
+    def suspect_all(self) -> int:
+        """Suspect whoever was seen; return how many source ids are suspect now."""
+        self._file.run("INSERT INTO suspects SELECT DISTINCT source_id, pk, sk FROM seen")
+        return self.left()
 
     async def find_suspects(self) -> int:
         """Join both sides; return how many source ids are suspect. One that was killed in it begins it anew."""

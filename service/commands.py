@@ -28,7 +28,8 @@ from mapping.plan import load_plan
 from proof.permissions import Place, policy
 from proof.runner import ProofPorts
 from reconcile.evidence import evidence
-from reconcile.generation import ComparePorts, CompareSettings, Comparison, Manner
+from reconcile.generation import Comparison
+from reconcile.manner import ComparePorts, CompareSettings, Manner
 from reconcile.queries import Questioner
 from reconcile.rechecks import Patience
 from service import asking

@@ -31,10 +31,12 @@ from ledger.hints import Bell, Touched
 from ledger.lease import Lease, LeaseGuard, LeaseTimes
 from ledger.streams import StreamRow
 from mapping.plan import Plan
-from reconcile.generation import ComparePorts, CompareSettings, Comparison
+from reconcile.generation import Comparison
+from reconcile.manner import ComparePorts, CompareSettings
+from reconcile.mending import MendPorts
 from reconcile.repairs import RepairPorts
 from reconcile.returning import ReturnPorts
-from reconcile.runner import MendPorts, Reconciler, Wake
+from reconcile.runner import Reconciler, Wake
 from service.metrics import Meter, Snapshot
 from service.settings import Settings
 from service.status import progress

@@ -29,11 +29,13 @@ from ledger.lease import Lease, LeaseGuard, LeaseTimes
 from ledger.migration import UNCHANGED, StateChange
 from ledger.streams import StreamRow
 from mapping.plan import Plan
-from reconcile.generation import ComparePorts, CompareSettings, Comparison, Generation, Manner
+from reconcile.generation import Comparison, Generation
+from reconcile.manner import ComparePorts, CompareSettings, Manner
+from reconcile.mending import MendPorts
 from reconcile.rechecks import Patience
 from reconcile.repairs import RepairPorts
 from reconcile.returning import ReturnPorts
-from reconcile.runner import MendPorts, Reconciler, Wake
+from reconcile.runner import Reconciler, Wake
 from service.supervisor import supervise
 from service.worker import COPY_POLL
 from sync.followers import Handler, Pace, Surroundings

@@ -36,7 +36,7 @@ from ledger.lease import LeaseTimes
 from ledger.requests import Request, RequestKind
 from ledger.shapes import SHAPES
 from mapping.plan import Plan, load_plan
-from reconcile.generation import CompareSettings
+from reconcile.manner import CompareSettings
 from reconcile.rechecks import Patience
 from service.initialising import InitOptions, initialise
 from sync.followers import Pace

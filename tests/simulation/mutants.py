@@ -193,7 +193,7 @@ MUTANTS = [
     ),
     Mutant(
         "what the target lost is not brought back",
-        (Edit("reconcile.runner", "asked=repair) if repair or owed else None", "asked=repair) if repair else None"),
+        (Edit("reconcile.runner", "        if owed is not None:", "        if owed is None and False:"),
          Edit("reconcile.runner", "if owed and found.verdict.is_explained_by(await self._waiting()):",
               "if owed:")),
     ),

@@ -23,7 +23,7 @@ from dynamo.retries import RetryPolicy
 from dynamo.witness import Effect
 from ledger.lease import LeaseTimes
 from ledger.requests import Request, RequestKind, RequestState
-from reconcile.generation import CompareSettings
+from reconcile.manner import CompareSettings
 from sync.followers import Pace
 from tests.crew import Tempo
 from tests.simulation import virtual
