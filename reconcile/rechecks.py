@@ -15,7 +15,7 @@ from mapping.plan import Plan
 from reconcile.comparison import Kind, Mismatch, is_expired, judge
 from reconcile.worksheet import Worksheet
 
-_READ_AT_ONCE = 100
+READ_AT_ONCE = 100
 """Suspects read together: a flood of them stays a stream of batches."""
 
 MOST_KEPT = 10_000
@@ -97,7 +97,7 @@ class Rechecker:
         verdict, until = Verdict(), self._clock.monotonic() + patience.rounds * patience.pause
         for attempt in range(patience.rounds):
             is_last = attempt == patience.rounds - 1 or (attempt > 0 and self._clock.monotonic() >= until)
-            for batch in sheet.batches(_READ_AT_ONCE):
+            for batch in sheet.batches(READ_AT_ONCE):
                 wrong = await self._look(batch, serving, verdict)
                 sheet.settle(batch.keys() - wrong.keys())
                 if is_last and wrong:

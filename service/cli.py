@@ -14,6 +14,7 @@ import typer
 from domain.errors import FatalError
 from domain.phases import Side
 from ledger.requests import Request, RequestKind
+from reconcile.comparison import Kind as Disagreement
 from service import console
 from service.console import ERR, carry_out
 from service.settings import Settings
@@ -175,21 +176,45 @@ def status(
 def reconcile(
     plan: Plan = None,
     ledger: Ledger = None,
-    repair: Annotated[bool, typer.Option("--repair", help="let the worker mend the target from the source")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="let the worker mend the side that follows")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="with --repair: say what it would do")] = False,
+    kind: Annotated[list[Disagreement] | None, typer.Option(help="only these kinds are shown and mended")] = None,
+    source: Annotated[str | None, typer.Option(help="only the items of this source")] = None,
+    ids: Annotated[list[str] | None, typer.Option("--id", help="only this item, SOURCE/KEY; may be repeated")] = None,
+    sample_size: Annotated[int | None, typer.Option(min=1, help="so many items a table, drawn at random")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="a table that stands in for the target, or for --source: one that was restored")
+    ] = None,
+    read_units: Annotated[int | None, typer.Option(min=1, help="RCU/s that the scans may consume")] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="FILE.json; the same as FILE.html beside it")] = None,
+    schedule: Annotated[float | None, typer.Option(min=1, help="s: compare again and again, so often")] = None,
     queries: Annotated[bool, typer.Option("--queries", help="ask both sides the plan's queries instead")] = False,
     samples: Annotated[int, typer.Option(min=1, help="items that each query is asked for")] = 5,
     json: Json = False,
 ) -> None:
-    """Compare both sides in full, through the mapping, now. Exit code 3 when they do not agree.
+    """Compare both sides through the mapping, now. Exit code 3 when they do not agree.
 
-    Example: tableturn reconcile --json
+    Example: tableturn reconcile --read-units 500 --report today.json
     """
     from service.commands import compare_now, compare_queries
+    from service.reconciling import CompareOptions
 
     settings = settings_of(plan=plan, ledger=ledger)
     if queries:
         carry_out(lambda: compare_queries(settings, samples=samples, json=json))
-    carry_out(lambda: compare_now(settings, repair=repair, json=json))
+    options = CompareOptions(
+        source,
+        tuple(ids or ()),
+        sample_size,
+        against,
+        tuple(kind or ()),
+        read_units,
+        repair,
+        dry_run or settings.dry_run,
+        report,
+        schedule,
+    )
+    carry_out(lambda: compare_now(settings, options, json=json))
 
 
 @APP.command()

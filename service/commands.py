@@ -27,9 +27,6 @@ from ledger.requests import Request, RequestKind
 from mapping.plan import load_plan
 from proof.permissions import Place, policy
 from proof.runner import ProofPorts
-from reconcile.evidence import evidence
-from reconcile.generation import Comparison
-from reconcile.manner import ComparePorts, CompareSettings, Manner
 from reconcile.queries import Questioner
 from reconcile.rechecks import Patience
 from service import asking
@@ -40,6 +37,8 @@ from service.documents import write_document, write_text
 from service.initialising import InitOptions, initialise
 from service.planning import PlanOptions, proven
 from service.planreport import page
+from service.reconcilereport import page as reconcile_page
+from service.reconciling import CompareOptions, compared, expected_units
 from service.session import Session, account_around, ledger_name, session
 from service.settings import Settings
 from service.status import status
@@ -113,26 +112,22 @@ async def show_status(settings: Settings, *, watch: bool, json: bool) -> Exit:
     return Exit.DONE
 
 
-async def compare_now(settings: Settings, *, repair: bool, json: bool) -> Exit:
-    """``tableturn reconcile``: in this process, read-only; a repair is the worker's, who holds the lease."""
+async def compare_now(settings: Settings, options: CompareOptions, *, json: bool) -> Exit:
+    """``tableturn reconcile``: once, or on a schedule until it is told to stop."""
     async with session(settings) as opened:
+        options.check(opened.plan)
         await opened.check_ledger()
-        if repair:
-            finding = await asking.ask(opened, RequestKind.VERIFY, {"repair": True}, lambda _: None)
-        else:
-            ports = ComparePorts(opened.database, opened.plan, opened.clock, CompareSettings())
-            serving = (await opened.ledger.migration.state()).flag.serving
-            found = await Comparison(ports).generation(serving, Manner(ports.settings.patience))
-            finding = evidence(found, found.mismatches, opened.plan)
-    if json:
-        as_json(finding)
-    else:
-        OUT.print(
-            f"{finding['mismatches']} mismatches among {finding['compared']} items in {finding['duration_ms']} ms"
-        )
-        for example in finding["examples"]:
-            OUT.print(f"  {example['kind']}: {example['item']} {', '.join(example['attributes'])}")
-    return Exit.REFUSED if finding["mismatches"] else Exit.DONE
+        if not json and not options.repair:
+            OUT.print(f"about {await expected_units(opened, options):,} read units will be consumed")
+        while True:
+            finding = await compared(opened, options)
+            if json:
+                as_json(finding)
+            else:
+                OUT.print(reconcile_page(finding))
+            if options.schedule is None:
+                return Exit.REFUSED if finding["mismatches"] else Exit.DONE
+            await asyncio.sleep(options.schedule)
 
 
 async def compare_queries(settings: Settings, *, samples: int, json: bool) -> Exit:

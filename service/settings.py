@@ -26,6 +26,8 @@ ENVIRONMENT = {
     "reconcile_interval_seconds": "TABLETURN_RECONCILE_INTERVAL_SECONDS",
     "reconcile_read_units": "TABLETURN_RECONCILE_READ_UNITS",
     "folder": "TABLETURN_FOLDER",
+    "auto_repair": "TABLETURN_AUTO_REPAIR",
+    "auto_repair_kinds": "TABLETURN_AUTO_REPAIR_KINDS",
     "page_items": "TABLETURN_PAGE_ITEMS",
     "segments": "TABLETURN_SEGMENTS",
     "host": "TABLETURN_HOST",
@@ -69,6 +71,14 @@ class Settings(BaseModel):
     )
     folder: Path | None = Field(
         None, description="where a comparison keeps what it has seen; none: nowhere, and one that is killed begins anew"
+    )
+    auto_repair: int = Field(
+        0, ge=0, le=10_000, description="so many items that disagree are mended without being asked; more are not"
+    )
+    auto_repair_kinds: str = Field(
+        "missing,different",
+        pattern=r"^(missing|extra|different)(,(missing|extra|different))*$",
+        description="which kinds of them, with commas between",
     )
     page_items: int | None = Field(
         None, gt=0, le=1_000_000, description="items a scanned page holds at most; none: 1 MB pages"

@@ -31,6 +31,7 @@ from ledger.hints import Bell, Touched
 from ledger.lease import Lease, LeaseGuard, LeaseTimes
 from ledger.streams import StreamRow
 from mapping.plan import Plan
+from reconcile.comparison import Kind
 from reconcile.generation import Comparison
 from reconcile.manner import ComparePorts, CompareSettings
 from reconcile.mending import MendPorts
@@ -237,4 +238,6 @@ def _comparing(settings: Settings) -> CompareSettings:
         interval=settings.reconcile_interval_seconds,
         read_units=settings.reconcile_read_units,
         folder=settings.folder,
+        auto_repair=settings.auto_repair,
+        auto_repair_kinds=tuple(Kind(kind) for kind in settings.auto_repair_kinds.split(",")),
     )

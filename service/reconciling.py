@@ -1,0 +1,193 @@
+"""``tableturn reconcile``: a comparison with its options, in this process and read-only; a repair is the worker's."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from domain.errors import FatalError
+from domain.phases import Side
+from ledger.requests import RequestKind
+from mapping.plan import Plan
+from reconcile.ages import Ages
+from reconcile.comparison import Kind, Mismatch, by_id, judge
+from reconcile.evidence import evidence
+from reconcile.generation import Comparison
+from reconcile.intentions import EVERY_KIND, Intentions
+from reconcile.manner import ComparePorts, CompareSettings, Manner, Scope
+from reconcile.rechecks import MOST_KEPT, READ_AT_ONCE, Pair, Rechecker
+from service import asking
+from service.reconcilereport import write_files
+from service.session import Session
+
+_BYTES_A_UNIT = 4096
+"""A consistent read takes one unit for so much (AWS: read and write operations)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompareOptions:
+    """What the operator asks of a comparison.
+
+    ``against``: a table that stands in for the target, or for the legacy table of ``source``. ``kinds``: what is shown
+    and mended; none: every kind. ``report`` None leaves no file. ``schedule``: seconds from one to the next.
+    """
+
+    source: str | None = None
+    ids: tuple[str, ...] = ()
+    sample: int | None = None
+    against: str | None = None
+    kinds: tuple[Kind, ...] = ()
+    read_units: int | None = None
+    repair: bool = False
+    dry_run: bool = False
+    report: Path | None = None
+    schedule: float | None = None
+
+    def check(self, plan: Plan) -> None:
+        """Raise FatalError for what cannot be asked for, naming the way out."""
+        if self.report is not None and self.report.suffix != ".json":
+            raise FatalError(f"{self.report} does not end with .json", hint="so that its page fits beside it")
+        if self.source is not None and self.source not in plan.sources:
+            raise FatalError(f"the plan has no source {self.source}", hint=f"it has {', '.join(plan.sources)}")
+        for source_id in self.ids:
+            _check_id(plan, source_id)
+        if sum((bool(self.ids), self.sample is not None, self.against is not None)) > 1:
+            raise FatalError("--id, --sample-size and --against exclude each other", hint="ask for one at a time")
+        if self.repair and not self.dry_run and (self.source or self.ids or self.sample or self.against):
+            message = "the worker repairs whatever disagrees; a part cannot be asked for"
+            raise FatalError(message, hint="use --kind, or --repair --dry-run for a look at a part")
+
+    @property
+    def scope(self) -> Scope:
+        """Return what is compared."""
+        return Scope(None if self.source is None else (self.source,), self.ids, self.sample)
+
+
+async def compared(opened: Session, options: CompareOptions) -> dict[str, Any]:
+    """Compare once, or have the worker mend and compare; return the document, written as a report if asked."""
+    if options.repair and not options.dry_run:
+        kinds = [str(kind) for kind in options.kinds]
+        document = await asking.ask(opened, RequestKind.VERIFY, {"repair": True, "kinds": kinds}, lambda _: None)
+    else:
+        document = await _compared_here(opened, options)
+    if options.report is not None:
+        write_files(document, _dated(options))
+    return document
+
+
+async def expected_units(opened: Session, options: CompareOptions) -> int:
+    """Return about how many read units the scans will take, by the sizes that DynamoDB tells (up to six hours old)."""
+    if options.ids or options.sample is not None:
+        return len(options.ids) + (options.sample or 0)
+    plan = stood_in(opened.plan, options)
+    names = [plan.sources[name].definition.name for name in options.scope.sources or plan.sources]
+    described = [await opened.database.describe_table(name) for name in (*names, plan.target.name)]
+    return sum(-(-table.size_bytes // _BYTES_A_UNIT) for table in described if table is not None)
+
+
+def stood_in(plan: Plan, options: CompareOptions) -> Plan:
+    """Return the plan with the table that stands in for another, such as one that was restored."""
+    if options.against is None:
+        return plan
+    if options.source is None:
+        return replace(plan, target=replace(plan.target, name=options.against))
+    source = plan.sources[options.source]
+    other = replace(source, definition=replace(source.definition, name=options.against))
+    return replace(plan, sources={**plan.sources, options.source: other})
+
+
+async def _compared_here(opened: Session, options: CompareOptions) -> dict[str, Any]:
+    plan = stood_in(opened.plan, options)
+    await _check_table(opened, options)
+    comparison = Comparison(ComparePorts(opened.database, plan, opened.clock, CompareSettings()))
+    state = await opened.ledger.migration.state()
+    expected = await expected_units(opened, options)
+    found = await comparison.generation(state.flag.serving, _manner(options))
+    ages = Ages(plan.masked)
+    ages.remember(await opened.ledger.evidence.get(f"reconcile/{state.flag.serving}") or {})
+    aged = [each for each in ages.dated(found.mismatches, opened.clock.wall_ms()) if each.kind in _kinds(options)]
+    scope = {name: value for name, value in asdict(options.scope).items() if value}
+    document = {
+        **evidence(found, aged, plan, shown=MOST_KEPT),
+        "scope": {**scope, "against": options.against} if options.against else scope,
+        "expected_read_units": expected,
+        "at_ms": opened.clock.wall_ms(),
+    }
+    if options.repair:
+        actions = await _intended(opened, plan, comparison.rechecker, aged)
+        document["repairs"] = dict(Counter(actions))
+        for example, action in zip(document["examples"], actions, strict=True):
+            example["repair"] = action
+    return document
+
+
+def _manner(options: CompareOptions) -> Manner:
+    """A comparison with a report that was killed goes on when it is asked for again, as a proof does."""
+    patience = CompareSettings().patience
+    if options.report is None or options.sample is not None:
+        return Manner(patience, scope=options.scope, read_units=options.read_units)
+    lineage = f"{options.source} {options.ids} {options.against}"
+    path = options.report.with_suffix(".worksheet")
+    return Manner(
+        patience,
+        scope=options.scope,
+        read_units=options.read_units,
+        worksheet=path,
+        lineage=lineage,
+        insists=True,
+    )
+
+
+async def _intended(opened: Session, plan: Plan, rechecker: Rechecker, aged: Sequence[Mismatch]) -> list[str]:
+    """Return what a repair would do about each mismatch, by what stands there now."""
+    epochs = {stream.name: stream.epoch for stream in await opened.ledger.streams.all()}
+    state = await opened.ledger.migration.state()
+    intentions = Intentions(plan, epochs, adopts=state.rollbacks > 0)
+    wrong, pairs = by_id(aged), dict[str, Pair]()
+    names = list(wrong)
+    for start in range(0, len(names), READ_AT_ONCE):
+        batch = {
+            name: [each.key for each in wrong[name] if each.key.pk] for name in names[start : start + READ_AT_ONCE]
+        }
+        pairs |= {pair.source_id: pair for pair in await rechecker.read(batch)}
+    serving = state.flag.serving
+    return [_action(intentions, rechecker, pairs[each.source_id], each, serving) for each in aged]
+
+
+def _action(intentions: Intentions, rechecker: Rechecker, pair: Pair, mismatch: Mismatch, serving: Side) -> str:
+    if serving is Side.TARGET:
+        wanted = rechecker.returned(pair)
+        judged = judge(wanted, pair.image)
+        return "nothing: it agrees by now" if judged is None else "delete" if wanted is None else "put"
+    if mismatch.key not in pair.standing or judge(pair.expected.get(mismatch.key), pair.standing[mismatch.key]) is None:
+        return "nothing: it agrees by now, or cannot be translated"
+    if intentions.of(pair, mismatch.key) is None:
+        return "nothing: what stands there was not written by tableturn"
+    return "put" if mismatch.key in pair.expected else "tombstone"
+
+
+def _kinds(options: CompareOptions) -> frozenset[Kind]:
+    return frozenset(options.kinds) or EVERY_KIND
+
+
+def _dated(options: CompareOptions) -> Path:
+    """Return the report's file: each of a schedule has one of its own."""
+    report = options.report or Path()
+    if options.schedule is None:
+        return report
+    return report.with_stem(f"{report.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+
+
+def _check_id(plan: Plan, source_id: str) -> None:
+    try:
+        plan.source_key(source_id)
+    except (FatalError, ValueError) as error:
+        message = "--id: one of the ids is no id of the plan's items"
+        raise FatalError(message, hint="SOURCE/KEY, such as users/3f2a or config/NAME") from error
+
+
+async def _check_table(opened: Session, options: CompareOptions) -> None:
+    if options.against is not None and await opened.database.describe_table(options.against) is None:
+        raise FatalError(f"there is no table {options.against}", hint="name a restored table of this Region")
