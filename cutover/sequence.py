@@ -82,6 +82,7 @@ class SwitchSequence:
         self._steps: dict[str, float] = {}
         self._journal: Switch | None = None
         self._asked: Request | None = None
+        self._within_ms = 0
         self.result: SwitchResult | None = None
 
     async def run(self, *, max_blocked: float) -> SwitchResult:
@@ -91,6 +92,7 @@ class SwitchSequence:
             Switch(secrets.token_hex(6), self._to, state.phase, "begin", True, {}, {}, {"request": self._request_id})
         )
         try:
+            self._within_ms = int(max_blocked * 1000 / 2)
             self.result = await self._to_an_outcome(max_blocked)
         finally:
             if self.result is None:  # stopped, fenced, or broken: whatever it was goes on after the state is back
@@ -152,8 +154,11 @@ class SwitchSequence:
         return {name: task.result() for name, task in cuts.items()}
 
     async def _verify(self) -> None:
-        """Compare both sides in full, now that nothing moves; the reconciler does it, asked through the ledger."""
-        request = await self._ledger.requests.ask(RequestKind.VERIFY, fenced=True)
+        """Compare both sides, now that nothing moves; the reconciler does it, asked through the ledger.
+
+        All of them where half of the time that writes may be blocked is enough for it, else what changed lately.
+        """
+        request = await self._ledger.requests.ask(RequestKind.VERIFY, fenced=True, within_ms=self._within_ms)
         self._asked = request
         self._ports.bell.ring()
         while not request.over:

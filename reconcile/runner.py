@@ -116,9 +116,20 @@ class Reconciler:
 
     async def _answer(self, request: Request) -> None:
         """Compare now; somebody is waiting, perhaps with writes blocked."""
-        asked = Mandate("asked", _kinds(request)) if request.facts.get("repair") else None
-        found = await self.reconcile(fenced=bool(request.facts.get("fenced")), asked=asked)
+        if request.facts.get("fenced") and await self._takes_too_long(request):
+            await self._recent.look(self._recent.known().serving, self._ports.settings.fenced_patience)
+            found = await self._note()
+        else:
+            asked = Mandate("asked", _kinds(request)) if request.facts.get("repair") else None
+            found = await self.reconcile(fenced=bool(request.facts.get("fenced")), asked=asked)
         await self._ledger.requests.answer(request, done=True, **found)
+
+    async def _takes_too_long(self, request: Request) -> bool:
+        """Tell whether everything takes too long under a fence, while what changed since can be looked at (§8.3)."""
+        serving = (await self._ledger.migration.state()).flag.serving
+        if not self._recent.is_ready(serving):
+            return False
+        return self._recent.known().scan_ms > int(request.facts.get("within_ms", self._recent.known().scan_ms))
 
     async def _retry(self, request: Request) -> None:
         """Repair one quarantined id from the source as it is now; its entry goes when both sides agree."""

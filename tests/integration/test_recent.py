@@ -10,15 +10,17 @@ from domain.errors import FatalError
 from domain.items import number, text
 from domain.phases import Phase, Side
 from ledger.hints import Touched
+from ledger.requests import RequestKind, RequestState
 from reconcile.recent import Recent
 from reconcile.rechecks import Patience
 from tests.crew import Crew
 from tests.examples import ADA, BOB, changed
-from tests.seams import Matches
+from tests.seams import Matches, journal_step, scans_of
 from tests.world import UNHURRIED, Venue, World
 
 pytestmark = pytest.mark.looptime
 
+STEPS = ("drain", "unfence")
 ADA_AT = ("USER#ada", "METADATA")
 AT_ONCE = Patience(rounds=1, pause=0)
 RARELY = replace(UNHURRIED, compare=replace(UNHURRIED.compare, interval=3600.0))
@@ -194,3 +196,34 @@ async def test_a_look_that_does_not_come_to_its_end_leaves_its_ids_to_the_next(
 
 def reads_of(table: str) -> Matches:
     return lambda call: call.method == "batch_get" and call.table == table
+
+
+# ---- under the fence -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_what_changed_is_enough_under_the_fence_where_everything_takes_too_long(
+    twin: Venue, *, broken: bool
+) -> None:
+    slowly = replace(RARELY, compare=replace(RARELY.compare, read_units=1))
+    world = await replace(twin, tempo=slowly).world("tyler-setup", "users")
+    crew = await world.lead()
+    await world.put("users", ADA, BOB)
+    async with crew.working():
+        await world.reach(Phase.READY)
+        assert (await known(world))["scan_ms"] > 5_000
+        await world.put("users", changed(ADA, name=text("written just before")))
+        await world.caught_up()
+        began = await known(world)
+
+        async def keeps_up() -> bool:
+            return bool((await known(world))["verified_through_ms"] > began["verified_through_ms"])
+
+        await world.until(keeps_up, seconds=60)
+        if broken:
+            crew.touched.note(str(each) for each in range(100_001))
+        assert (await world.ask(crew, RequestKind.CUTOVER)).state is RequestState.DONE
+    calls = crew.database.calls
+    fenced, over = (next(place for place, call in enumerate(calls) if journal_step(step)(call)) for step in STEPS)
+    under_the_fence = [call for call in calls[fenced:over] if scans_of(world.table("users"))(call)]
+    assert bool(under_the_fence) is broken, "a break in between: everything, as fast as it can be read"
