@@ -79,7 +79,7 @@ class Sweep:
         plan, table = self._ports.plan, self._ports.plan.sources[source].definition
         found: dict[str, set[TargetKey]] = {source_id: set() for source_id in source_ids}
         keys = [plan.source_key(source_id)[1] for source_id in found]
-        for image in await self._ports.database.batch_get(table.name, keys):
+        for image in (await self._ports.database.batch_get(table.name, keys)).items:
             source_id = plan.source_id(source, image)
             try:
                 found[source_id] = set(plan.translate(source, image).items)

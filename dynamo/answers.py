@@ -78,6 +78,12 @@ def amount(operation: str, answer: Mapping[str, Any], name: str) -> float:
     return found
 
 
+def consumed(operation: str, answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what each table that a request touched consumed; nothing where the endpoint does not say."""
+    told = answer.get("ConsumedCapacity") or []
+    return [mapping(operation, each or {}, "ConsumedCapacity") for each in (told if isinstance(told, list) else [told])]
+
+
 def item(operation: str, found: object, what: str) -> Item:
     """Return an item: named attributes with one value each; what the values hold is judged where it matters."""
     named = mapping(operation, found, what)

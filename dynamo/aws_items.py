@@ -15,7 +15,7 @@ from dynamo import answers
 from dynamo.batches import Answer, read_all
 from dynamo.calls import Calls, Document
 from dynamo.expressions import condition_parameters, key_condition_parameters
-from dynamo.ports import Action, Check, Delete, Page, Put, QueryRequest, ScanRequest
+from dynamo.ports import Action, Check, Delete, Found, Page, Put, QueryRequest, ScanRequest
 
 _TOTAL: Final = {"ReturnConsumedCapacity": "TOTAL"}
 
@@ -32,8 +32,8 @@ class AwsItems:
         parameters = {"TableName": table, "Key": key, "ConsistentRead": consistent, **_TOTAL}
         return answers.optional_item("GetItem", await self._calls.call("GetItem", parameters), "Item")
 
-    async def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool = True) -> list[Item]:
-        """Return the items that exist, in any order. Any number of keys; equal ones count once."""
+    async def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool = True) -> Found:
+        """Return the items that exist. Any number of keys; equal ones count once."""
 
         async def once(pending: list[Item]) -> Answer:
             request = {table: {"Keys": pending, "ConsistentRead": consistent}}
@@ -115,4 +115,5 @@ def batch(answer: Document, table: str) -> Answer:
     left = answers.mapping("BatchGetItem", unread.get(table, {}), "UnprocessedKeys")
     items = [answers.item("BatchGetItem", each, "an item") for each in answers.listed("BatchGetItem", found, table)]
     keys = [answers.item("BatchGetItem", each, "a key") for each in answers.listed("BatchGetItem", left, "Keys")]
-    return items, keys
+    consumed = answers.consumed("BatchGetItem", answer)
+    return Answer(items, keys, sum(answers.amount("BatchGetItem", each, "CapacityUnits") for each in consumed))

@@ -81,10 +81,8 @@ class Calls:
         return answer
 
     def _tell_consumed(self, operation: str, answer: Mapping[str, Any]) -> None:
-        consumed = answer.get("ConsumedCapacity") or []
         kind: Kind = "write" if operation in WRITES else "read"
-        for told in consumed if isinstance(consumed, list) else [consumed]:
-            each = answers.mapping(operation, told or {}, "ConsumedCapacity")
+        for each in answers.consumed(operation, answer):
             table = answers.optional_text(operation, each, "TableName") or ""
             self._observer.on_consumed(table, kind, float(answers.amount(operation, each, "CapacityUnits")))
 

@@ -16,10 +16,10 @@ from dynamo import memory_pages
 from dynamo.batches import Answer, read_all
 from dynamo.conditions import Condition
 from dynamo.evaluation import holds
-from dynamo.item_rules import copied
+from dynamo.item_rules import copied, size
 from dynamo.memory_server import MemoryServer
 from dynamo.memory_store import Place, Stored, StoredTable
-from dynamo.ports import Action, Check, Delete, Page, Put, QueryRequest, ScanRequest
+from dynamo.ports import Action, Check, Delete, Found, Page, Put, QueryRequest, ScanRequest
 from dynamo.retries import Subject
 
 _MOST_ACTIONS: Final = 100
@@ -56,12 +56,13 @@ class MemoryItems:
         del consistent
         return await self._server.ask(Subject("GetItem", table), lambda: self._get(table, key))
 
-    async def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool = True) -> list[Item]:
-        """Return the items that exist, in any order. Any number of keys; equal ones count once."""
-        del consistent
+    async def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool = True) -> Found:
+        """Return the items that exist. Any number of keys; equal ones count once."""
+        share = 1.0 if consistent else 0.5
 
         async def once(pending: list[Item]) -> Answer:
-            return await self._server.serve(Subject("BatchGetItem", table), lambda: self._get_some(table, pending))
+            subject = Subject("BatchGetItem", table)
+            return await self._server.serve(subject, lambda: self._get_some(table, pending, share))
 
         return await read_all(self._server.retrier, table, keys, once)
 
@@ -100,10 +101,11 @@ class MemoryItems:
         found = table.at(table.asked_for(key))
         return None if found is None else copied(found)
 
-    def _get_some(self, name: str, keys: list[Item]) -> Answer:
+    def _get_some(self, name: str, keys: list[Item], share: float) -> Answer:
         processed = self._server.weather.processed(len(keys))
-        found = (self._get(name, key) for key in keys[:processed])
-        return [item for item in found if item is not None], keys[processed:]
+        found = [self._get(name, key) for key in keys[:processed]]
+        units = sum(memory_pages.units_of(0 if item is None else size(item)) for item in found)
+        return Answer([item for item in found if item is not None], keys[processed:], units * share)
 
     def _transact(self, actions: Sequence[Action]) -> None:
         if not 1 <= len(actions) <= _MOST_ACTIONS:

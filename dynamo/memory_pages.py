@@ -106,8 +106,13 @@ def _cut(candidates: Sequence[Stored], limit: int | None, *, consistent: bool) -
         taken.append(stored.item)
         consumed += stored.size
     more = more or len(taken) == limit
-    units = math.ceil(max(consumed, 1) / _UNIT_BYTES) * (1.0 if consistent else 0.5)
+    units = units_of(consumed) * (1.0 if consistent else 0.5)
     return Page(tuple(taken), taken[-1] if more else None, f"{units:g}")
+
+
+def units_of(read_bytes: int) -> int:
+    """Return the read units of so many bytes read at once, consistently; nothing costs one as well."""
+    return math.ceil(max(read_bytes, 1) / _UNIT_BYTES)
 
 
 def _copied(page: Page, project: Callable[[Item], Item], start_key: Callable[[Item], Item]) -> Page:

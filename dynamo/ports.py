@@ -49,6 +49,14 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """The items that some keys have, in any order; ``units`` are the read units that looking for them consumed."""
+
+    items: tuple[Item, ...]
+    units: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
 class ScanRequest:
     """One page of a parallel scan, strongly consistent unless said otherwise."""
 
@@ -161,8 +169,8 @@ class Items(Protocol):
         """Return the item or None."""
         ...
 
-    async def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool = True) -> list[Item]:
-        """Return the items that exist, in any order; unprocessed keys are asked for again.
+    async def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool = True) -> Found:
+        """Return the items that exist; unprocessed keys are asked for again.
 
         Any number of keys; equal ones count once.
         """

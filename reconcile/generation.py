@@ -32,7 +32,7 @@ class Generation:
     """What one full comparison found, and looks since then. Times are wall milliseconds.
 
     ``through_ms``: everything is compared since then; ``verified_ms``: every write told of up to then is compared.
-    ``read_units``: what its scans consumed.
+    ``read_units``: what its scans and rechecks consumed; what is read to mend something is not in it.
     """
 
     serving: Side
@@ -65,9 +65,10 @@ class Comparison:
         clock, began = self._ports.clock, self._ports.clock.monotonic()
         sheet, done = self._worksheet(serving, manner), False
         try:
-            suspects = await self._suspects(sheet, serving, manner)
+            budget = ReadBudget(clock, manner.read_units)
+            suspects = await self._suspects(sheet, serving, manner.scope, budget)
             scanned = int((clock.monotonic() - began) * 1000)
-            verdict = await self.rechecker.settle(sheet, serving, manner.patience, manner.mend)
+            verdict = await self.rechecker.settle(sheet, serving, manner.patience, mend=manner.mend, budget=budget)
             duration = int((clock.monotonic() - began) * 1000)
             done = True
             return Generation(
@@ -79,7 +80,7 @@ class Comparison:
                 int(sheet.figure("compared")),
                 int(sheet.figure("unmapped")),
                 suspects,
-                str(sheet.figure("read_units")),
+                str(sheet.figure("read_units") + verdict.read_units),
                 verdict,
             )
         finally:
@@ -95,17 +96,16 @@ class Comparison:
                 raise
             return Worksheet.open(None, about=about, now_ms=now_ms)  # a fenced worker still holds it
 
-    async def _suspects(self, sheet: Worksheet, serving: Side, manner: Manner) -> int:
+    async def _suspects(self, sheet: Worksheet, serving: Side, scope: Scope, budget: ReadBudget) -> int:
         """Fill the worksheet with whoever has to be looked at again; return how many."""
-        if manner.scope.source_ids:
-            return sheet.suspect(dict.fromkeys(manner.scope.source_ids, ()))
-        await self._scan_all(sheet, serving, manner)
-        return sheet.suspect_all() if manner.scope.sample is not None else await sheet.find_suspects()
+        if scope.source_ids:
+            return sheet.suspect(dict.fromkeys(scope.source_ids, ()))
+        await self._scan_all(sheet, serving, scope, budget)
+        return sheet.suspect_all() if scope.sample is not None else await sheet.find_suspects()
 
-    async def _scan_all(self, sheet: Worksheet, serving: Side, manner: Manner) -> None:
+    async def _scan_all(self, sheet: Worksheet, serving: Side, scope: Scope, budget: ReadBudget) -> None:
         """Reduce every item of both sides, or of a part of them, into the worksheet."""
-        plan, scope = self._ports.plan, manner.scope
-        budget = ReadBudget(self._ports.clock, manner.read_units)
+        plan = self._ports.plan
         scanning = Scanning(self._ports.database, budget, scope.sample, consistent=True)
 
         async def read(side: Side, table: TableDefinition, reduce: Reduce) -> None:

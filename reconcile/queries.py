@@ -170,8 +170,8 @@ class Questioner:
     async def _images(self, pattern: AccessPattern, source_ids: Iterable[str]) -> dict[str, Item]:
         keys = [self._plan.source_key(each)[1] for each in source_ids]
         table = self._plan.sources[pattern.source].definition.name
-        images = await self._items.batch_get(table, keys)
-        return {self._plan.source_id(pattern.source, image): image for image in images}
+        found = await self._items.batch_get(table, keys)
+        return {self._plan.source_id(pattern.source, image): image for image in found.items}
 
     async def _scanned(self, source: str) -> AsyncIterator[Item]:
         definition = self._plan.sources[source].definition

@@ -4,12 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from domain.clock import Clock
 from domain.errors import DataError
 from domain.items import Item, TargetKey
 from domain.phases import Side
 from domain.stamps import is_tombstone
+from dynamo.budget import ReadBudget
 from dynamo.ports import Items
 from mapping.plan import Plan
 from reconcile.comparison import Kind, Mismatch, is_expired, judge
@@ -38,7 +40,8 @@ class Patience:
 class Verdict:
     """What the rechecks left: exact counts by source and kind and of source ids, and so many mismatches as may be kept.
 
-    ``expired``: suspects that time to live explains; ``rechecked``: pairs read; ``repaired``: puts of whoever mended.
+    ``expired``: suspects that time to live explains; ``rechecked``: pairs read; ``repaired``: puts of whoever mended;
+    ``read_units``: what the rechecks consumed.
     """
 
     kinds: Counter[tuple[str, Kind]] = field(default_factory=Counter)
@@ -47,6 +50,7 @@ class Verdict:
     expired: int = 0
     rechecked: int = 0
     repaired: int = 0
+    read_units: Decimal = Decimal()
 
     @property
     def is_whole(self) -> bool:
@@ -80,6 +84,14 @@ class Pair:
     expected: dict[TargetKey, Item]
 
 
+@dataclass(slots=True)
+class Reading:
+    """Pairs that were read, and the read units that this consumed."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    units: Decimal = Decimal()
+
+
 class Rechecker:
     """Reads pairs and judges them."""
 
@@ -89,16 +101,27 @@ class Rechecker:
         self._plan = plan
         self._clock = clock
 
-    async def settle(self, sheet: Worksheet, serving: Side, patience: Patience, mend: Mend | None = None) -> Verdict:
+    async def settle(
+        self,
+        sheet: Worksheet,
+        serving: Side,
+        patience: Patience,
+        *,
+        mend: Mend | None = None,
+        budget: ReadBudget | None = None,
+    ) -> Verdict:
         """Recheck until every suspect agrees or patience is over; what stays is mended if asked, batch by batch.
 
-        A flood of suspects takes longer to read once than patience lasts, and is then looked at twice.
+        A flood of suspects takes longer to read once than patience lasts, and is then looked at twice. Who has a
+        ``budget`` reads no faster than it allows.
         """
         verdict, until = Verdict(), self._clock.monotonic() + patience.rounds * patience.pause
         for attempt in range(patience.rounds):
             is_last = attempt == patience.rounds - 1 or (attempt > 0 and self._clock.monotonic() >= until)
             for batch in sheet.batches(READ_AT_ONCE):
-                wrong = await self._look(batch, serving, verdict)
+                spent, wrong = verdict.read_units, await self._look(batch, serving, verdict)
+                if budget is not None:
+                    await budget.spend(str(verdict.read_units - spent))
                 sheet.settle(batch.keys() - wrong.keys())
                 if is_last and wrong:
                     verdict.add(wrong)
@@ -113,7 +136,9 @@ class Rechecker:
     ) -> dict[str, list[Mismatch]]:
         """Read a batch once; return what does not agree and has not merely expired."""
         wrong: dict[str, list[Mismatch]] = {}
-        for pair in await self.read(batch):
+        reading = await self.read(batch)
+        verdict.read_units += reading.units
+        for pair in reading.pairs:
             verdict.rechecked += 1
             judged = self._judged(pair, serving)
             if self._is_expired(pair, judged, serving):
@@ -122,27 +147,27 @@ class Rechecker:
                 wrong[pair.source_id] = judged
         return wrong
 
-    async def read(self, suspects: Mapping[str, Collection[TargetKey]]) -> list[Pair]:
+    async def read(self, suspects: Mapping[str, Collection[TargetKey]]) -> Reading:
         """Read the target's items of some ids first and their source items second, all consistently (§7: repair).
 
         The target is read at the keys suspected, the primary ones, and all that the source items call for.
         """
         keys = {source_id: {*suspected, *self._primary_of(source_id)} for source_id, suspected in suspects.items()}
-        pairs: list[Pair] = []
+        reading = Reading()
         while keys:
-            standing = await self._standing({key for own in keys.values() for key in own})
-            images = await self._images(keys)
+            standing = await self._standing({key for own in keys.values() for key in own}, reading)
+            images = await self._images(keys, reading)
             for source_id, own in list(keys.items()):
                 source, image = self._plan.source_key(source_id)[0], images.get(source_id)
                 expected = self._expected(source, image)
                 if own.issuperset(expected):
-                    pairs.append(
+                    reading.pairs.append(
                         Pair(source_id, source, image, {key: standing.get(key) for key in sorted(own)}, expected)
                     )
                     del keys[source_id]
                 else:  # it calls for keys not read yet: those must be read before the source as well
                     own.update(expected)
-        return pairs
+        return reading
 
     def _judged(self, pair: Pair, serving: Side) -> list[Mismatch]:
         if serving is Side.TARGET:
@@ -202,13 +227,13 @@ class Rechecker:
             items = [pair.expected.get(each.key) or pair.standing.get(each.key) for each in mismatches]
         return all(is_expired(item, attribute, now_s) for item in items)
 
-    async def _standing(self, keys: Collection[TargetKey]) -> dict[TargetKey, Item]:
+    async def _standing(self, keys: Collection[TargetKey], reading: Reading) -> dict[TargetKey, Item]:
         """Read what stands in the target at some keys."""
         wanted = [self._plan.key_item(key) for key in sorted(keys)]
-        items = await self._items.batch_get(self._plan.target.name, wanted)
+        items = await self._got(self._plan.target.name, wanted, reading)
         return {self._plan.target_key(item): item for item in items}
 
-    async def _images(self, source_ids: Collection[str]) -> dict[str, Item]:
+    async def _images(self, source_ids: Collection[str], reading: Reading) -> dict[str, Item]:
         """Read the source items of some ids, table by table."""
         wanted: dict[str, list[Item]] = {}
         for source_id in source_ids:
@@ -216,9 +241,14 @@ class Rechecker:
             wanted.setdefault(source, []).append(key)
         found: dict[str, Item] = {}
         for source, keys in wanted.items():
-            items = await self._items.batch_get(self._plan.sources[source].definition.name, keys)
+            items = await self._got(self._plan.sources[source].definition.name, keys, reading)
             found |= {self._plan.source_id(source, item): item for item in items}
         return found
+
+    async def _got(self, table: str, keys: Sequence[Item], reading: Reading) -> tuple[Item, ...]:
+        found = await self._items.batch_get(table, keys)
+        reading.units += Decimal(found.units)
+        return found.items
 
     def _primary_of(self, source_id: str) -> list[TargetKey]:
         primary = self._primary(*self._plan.source_key(source_id))

@@ -47,7 +47,8 @@ class Repairer:
             try:
                 if not await self._may_repair():
                     break
-                (pair,) = await self._ports.rechecker.read({source_id: [each.key for each in found if each.key.pk]})
+                keys = [each.key for each in found if each.key.pk]
+                (pair,) = (await self._ports.rechecker.read({source_id: keys})).pairs
                 for key in pair.standing:
                     done += await self._mend(pair, key)
             except DataError:

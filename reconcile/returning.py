@@ -68,7 +68,7 @@ class Returner:
     async def _mend(self, source_id: str, least: Version) -> bool:
         """Write what the target says over what stands in the legacy table; tell whether that took place."""
         echo = await self._ports.ledger.echoes.get(source_id)
-        (pair,) = await self._ports.rechecker.read({source_id: ()})
+        (pair,) = (await self._ports.rechecker.read({source_id: ()})).pairs
         wanted = self._ports.rechecker.returned(pair)
         judged = judge(wanted, pair.image)
         if judged is None or judged[0] not in self._kinds:

@@ -18,6 +18,7 @@ from dynamo.ports import (
     Action,
     Database,
     Delete,
+    Found,
     Page,
     Put,
     QueryRequest,
@@ -145,7 +146,7 @@ class SeamedDatabase:
         call = Call("get_item", table, key)
         return await self._through(call, lambda: self._inner.get_item(table, key, consistent=consistent))
 
-    async def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool = True) -> list[Item]:
+    async def batch_get(self, table: str, keys: Sequence[Item], *, consistent: bool = True) -> Found:
         call = Call("batch_get", table, keys)
         return await self._through(call, lambda: self._inner.batch_get(table, keys, consistent=consistent))
 

@@ -4,7 +4,7 @@ import pytest
 
 from domain.errors import FatalError
 from domain.items import Item, number, text
-from dynamo.ports import QueryRequest, ScanRequest
+from dynamo.ports import Found, QueryRequest, ScanRequest
 from tests.contract.arena import BY_GROUP, BY_RANK, N1, N2, N3, Arena, item, key, names
 
 
@@ -164,8 +164,8 @@ async def test_a_batch_takes_any_number_of_keys_and_names_each_item_once(arena: 
     await arena.put(table, *present)
     keys = [key(f"p{each}") for each in range(250)]
     found = await arena.database.batch_get(table, [*keys, *keys[:150]])
-    assert sorted(identities(found)) == sorted(identities(present))
-    assert await arena.database.batch_get(table, []) == []
+    assert sorted(identities(list(found.items))) == sorted(identities(present))
+    assert await arena.database.batch_get(table, []) == Found(())
 
 
 async def test_a_batch_of_more_than_16_mb_comes_whole(arena: Arena) -> None:
@@ -173,4 +173,14 @@ async def test_a_batch_of_more_than_16_mb_comes_whole(arena: Arena) -> None:
     for each in range(50):
         await arena.put(table, item(f"p{each}", x=text("x" * 400_000)))
     found = await arena.database.batch_get(table, [key(f"p{each}") for each in range(50)])
-    assert len(set(identities(found))) == len(found) == 50
+    assert len(set(identities(list(found.items)))) == len(found.items) == 50
+    assert float(found.units) == 50 * 98, "each item by itself, in whole units"
+
+
+async def test_a_batch_tells_what_it_consumed(arena: Arena) -> None:
+    table = await arena.table()
+    await arena.put(table, item("small"), item("large", x=text("x" * 6_000)))
+    asked = [key("small"), key("large"), key("nobody")]
+    units = float((await arena.database.batch_get(table, asked)).units)
+    assert units == 1 + 2 + arena.flavor.missing_costs
+    assert float((await arena.database.batch_get(table, asked, consistent=False)).units) * 2 == units

@@ -122,13 +122,14 @@ def test_a_page_of_shards_is_understood_whole_or_stops_the_process(answer: Any) 
 def test_a_page_of_items_is_understood_whole_or_stops_the_process(items: list[Item], data: st.DataObject) -> None:
     key = items[0] if items else {"id": {"S": "a"}}
     scanned = {"Items": items, "LastEvaluatedKey": key, "ConsumedCapacity": {"CapacityUnits": 1.5}}
-    got = {"Responses": {"t": items}, "UnprocessedKeys": {"t": {"Keys": [key]}}}
+    told = {"ConsumedCapacity": [{"TableName": "t", "CapacityUnits": 0.5}]}
+    got = {"Responses": {"t": items}, "UnprocessedKeys": {"t": {"Keys": [key]}}, **told}
     answer, read = data.draw(mutated(scanned)), data.draw(mutated(got))
     try:
         found = page("Scan", answer if isinstance(answer, dict) else {})
         assert len(found.items) == len(answer["Items"])
-        returned, left = batch(read if isinstance(read, dict) else {}, "t")
-        assert all(isinstance(each, dict) for each in (*returned, *left, *found.items))
+        returned = batch(read if isinstance(read, dict) else {}, "t")
+        assert all(isinstance(each, dict) for each in (*returned.items, *returned.left, *found.items))
     except FatalError:
         return
 

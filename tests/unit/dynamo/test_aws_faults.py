@@ -194,14 +194,19 @@ async def test_unprocessed_keys_are_asked_for_again_until_none_is_left(
     def left(*unprocessed: Item) -> dict[str, object]:
         return {"UnprocessedKeys": {"users": {"Keys": list(unprocessed), "ConsistentRead": True}}}
 
+    def cost(units: float) -> dict[str, object]:
+        return {"ConsumedCapacity": [{"TableName": "users", "CapacityUnits": units}]}
+
     stub.script = [
-        answer({"Responses": {"users": [keys[0]]}, **left(*keys[1:])}),
+        answer({"Responses": {"users": [keys[0]]}, **left(*keys[1:]), **cost(1.0)}),
         answer({"Responses": {"users": []}, **left(*keys[1:])}),
-        answer({"Responses": {"users": [keys[1]]}, **left(keys[2])}),
+        answer({"Responses": {"users": [keys[1]]}, **left(keys[2]), **cost(2.0)}),
         stubs.reset,
-        answer({"Responses": {"users": [keys[2]]}, "UnprocessedKeys": {}}),
+        answer({"Responses": {"users": [keys[2]]}, "UnprocessedKeys": {}, **cost(0.5)}),
     ]
-    assert await database.batch_get("users", keys) == keys
+    found = await database.batch_get("users", keys)
+    assert list(found.items) == keys
+    assert found.units == "3.5", "all attempts that were answered"
     assert [len(body["RequestItems"]["users"]["Keys"]) for body in stub.bodies] == [3, 2, 2, 1, 1]
     assert ears.throttled == ["BatchGetItem on users"]
 
