@@ -71,6 +71,9 @@ class ScanFile:
             connection = sqlite3.connect(
                 "" if path is None else path, timeout=0, isolation_level=None, check_same_thread=False
             )
+            if path is not None:  # room to sort in is looked for beside the file, where it was asked for
+                folder = str(path.absolute().parent).replace("'", "''")
+                connection.execute(f"PRAGMA temp_store_directory = '{folder}'")
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("COMMIT")

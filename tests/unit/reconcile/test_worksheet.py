@@ -11,7 +11,7 @@ import pytest
 from domain.errors import FatalError
 from domain.items import TargetKey, text, text_digest
 from domain.phases import Side
-from dynamo.scanfile import Cursor
+from dynamo.scanfile import Cursor, FileKind, ScanFile
 from reconcile.comparison import Seen
 from reconcile.worksheet import Worksheet
 
@@ -48,6 +48,14 @@ def test_a_killed_comparison_goes_on_where_its_last_page_was(tmp_path: Path) -> 
     assert (second.figure("compared"), second.figure("read_units")) == (Decimal(4), Decimal("1.5"))
     second.close(remove=True)
     assert not path.exists()
+
+
+def test_the_room_to_sort_in_is_beside_the_file(tmp_path: Path) -> None:
+    folder = tmp_path / "worker's own"
+    folder.mkdir()
+    file = ScanFile.open(folder / "a", FileKind("file", "", ""), about="", now_ms=NOW_MS)
+    assert file.run("PRAGMA temp_store_directory").fetchone() == (str(folder),)
+    file.close(remove=True)
 
 
 def test_one_of_another_plan_side_or_revision_is_begun_anew(tmp_path: Path) -> None:
