@@ -4,23 +4,20 @@ The items come from a stub that makes pages of audit entries and users as they a
 """
 
 import asyncio
-import resource
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from domain.items import Item, number, text
+from bench.generated import PAGE, audit, peak_mb, user
+from domain.items import text
 from dynamo.ports import Page, ScanRequest, TableDescription
 from mapping.plan import Plan, load_plan
 from proof.forecast import Pace
 from proof.prices import read_prices
 from proof.runner import Proof, ProofPorts, ProofSettings
 from service.systemclock import SystemClock
-
-_PAGE = 1_000
-_BEGAN_MS = 1_795_438_000_000
 
 
 class Generated:
@@ -50,9 +47,9 @@ class Generated:
         count = self._counts.get(source, 0)
         first, last = (count * part // request.total_segments for part in (request.segment, request.segment + 1))
         start = first if request.start is None else int(request.start["id"]["S"])
-        end = min(last, start + (request.limit or _PAGE))
+        end = min(last, start + (request.limit or PAGE))
         self._look(end - start)
-        make = _user if source == "users" else _audit
+        make = user if source == "users" else audit
         items = tuple(make(each) for each in range(start, end))
         return Page(items, None if end >= last else {"id": text(str(end))}, "32")
 
@@ -60,37 +57,6 @@ class Generated:
         self._left -= items
         if self._left <= 0 and not self.peak_at_half:
             self.peak_at_half = peak_mb()
-
-
-def _user(count: int) -> Item:
-    return {
-        "id": text(f"user-{count:09}"),
-        "email": text(f"user-{count:09}@example.com"),
-        "name": text(f"User {count}"),
-        "role": text("user"),
-        "passwordHash": text("$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA"),
-        "isActive": {"BOOL": True},
-        "createdAt": number(_BEGAN_MS + count),
-        "lastLogin": {"NULL": True},
-    }
-
-
-def _audit(count: int) -> Item:
-    return {
-        "id": text(f"{_BEGAN_MS + count}-{count:06}"),
-        "timestamp": number(_BEGAN_MS + count * 1000),
-        "stage": text("prod"),
-        "service": text("employee-setup"),
-        "action": text(("LOGIN", "LOGOUT", "REFRESH")[count % 3]),
-        "userId": text(f"user-{count // 9:09}"),
-        "ip": text("10.0.0.1"),
-    }
-
-
-def peak_mb() -> int:
-    """Return the most memory that this process has held (Linux: kilobytes; macOS: bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak // (1024 if sys.platform.startswith("linux") else 1024 * 1024)
 
 
 async def prove(items: int) -> None:
