@@ -28,7 +28,8 @@ from domain.positions import Version
 from dynamo.ports import Found, Page, ScanRequest
 from mapping.plan import Plan, load_plan
 from reconcile.comparison import Kind
-from reconcile.generation import ComparePorts, CompareSettings, Comparison, Manner
+from reconcile.generation import Comparison
+from reconcile.manner import ComparePorts, CompareSettings, Manner
 from reconcile.rechecks import Patience
 from service.systemclock import SystemClock
 
@@ -200,11 +201,13 @@ async def compare(contents: Contents, folder: Path) -> None:
         sides,  # type: ignore[arg-type]
         contents.plan,
         SystemClock(),
-        CompareSettings(segments=_SEGMENTS, folder=folder),
+        CompareSettings(segments=_SEGMENTS),
     )
-    found = await Comparison(ports).generation(Side.SOURCE, Manner(Patience(), lineage="bench"))
+    found = await Comparison(ports).generation(
+        Side.SOURCE, Manner(Patience(), worksheet=folder / "bench.worksheet", lineage="bench")
+    )
     facts = {
-        "kinds": found.verdict.kinds,
+        "kinds": found.verdict.by_kind,
         "ids": found.verdict.source_ids,
         "kept": len(found.mismatches),
         "suspects": found.suspects,

@@ -1,6 +1,5 @@
 """A finding as the ledger keeps it and reports show it: exact counts, times, a few masked examples. Pure."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +14,8 @@ EXAMPLES = 50
 def evidence(found: Generation, aged: Sequence[Mismatch], plan: Plan, *, shown: int = EXAMPLES) -> dict[str, Any]:
     """Return the document (docs/reference/reconcile.md); ``aged`` are its mismatches, the oldest first."""
     verdict = found.verdict
-    kinds: Counter[str] = Counter()
     sources: dict[str, dict[str, int]] = {}
     for (source, kind), count in sorted(verdict.kinds.items()):
-        kinds[str(kind)] += count
         sources.setdefault(source, {})[str(kind)] = count
     return {
         "serving": found.serving,
@@ -33,7 +30,7 @@ def evidence(found: Generation, aged: Sequence[Mismatch], plan: Plan, *, shown: 
         "rechecked": verdict.rechecked,
         "read_units": found.read_units,
         "mismatches": verdict.kinds.total(),
-        "kinds": dict(kinds),
+        "kinds": {str(kind): count for kind, count in verdict.by_kind.items()},
         "sources": sources,
         "expired": verdict.expired,
         "repaired": verdict.repaired,

@@ -53,6 +53,14 @@ class Verdict:
     read_units: Decimal = Decimal()
 
     @property
+    def by_kind(self) -> Counter[Kind]:
+        """Return the counts by kind alone."""
+        found: Counter[Kind] = Counter()
+        for (_, kind), count in self.kinds.items():
+            found[kind] += count
+        return found
+
+    @property
     def is_whole(self) -> bool:
         """Tell whether every mismatch is kept."""
         return len({each.source_id for each in self.kept}) == self.source_ids

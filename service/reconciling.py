@@ -151,7 +151,7 @@ async def _intended(opened: Session, plan: Plan, rechecker: Rechecker, aged: Seq
         batch = {
             name: [each.key for each in wrong[name] if each.key.pk] for name in names[start : start + READ_AT_ONCE]
         }
-        pairs |= {pair.source_id: pair for pair in await rechecker.read(batch)}
+        pairs |= {pair.source_id: pair for pair in (await rechecker.read(batch)).pairs}
     serving = state.flag.serving
     return [_action(intentions, rechecker, pairs[each.source_id], each, serving) for each in aged]
 

@@ -12,7 +12,8 @@ from domain.phases import Phase, Side
 from dynamo.aws import connect
 from dynamo.observer import Kind, NoObserver
 from dynamo.ports import ScanRequest
-from reconcile.generation import ComparePorts, CompareSettings, Comparison, Generation, Manner
+from reconcile.generation import Comparison, Generation
+from reconcile.manner import ComparePorts, CompareSettings, Manner
 from reconcile.rechecks import Patience
 from service.demo.fill import contents
 from tests.examples import ADA, changed
@@ -55,10 +56,8 @@ async def copied(local_database: str, prefix: str, meter: Meter) -> AsyncIterato
 
 async def compared(world: World, patience: Patience, *, ceiling: int | None = None) -> Generation:
     """Do one generation with the product's own settings; one with a ceiling is a scheduled one."""
-    settings = CompareSettings(read_units=ceiling)
-    ports = ComparePorts(world.database, world.plan, world.venue.clock, settings)
-    manner = Manner(patience, lineage=None if ceiling is None else "scheduled")
-    return await Comparison(ports).generation(Side.SOURCE, manner)
+    ports = ComparePorts(world.database, world.plan, world.venue.clock, CompareSettings())
+    return await Comparison(ports).generation(Side.SOURCE, Manner(patience, read_units=ceiling))
 
 
 async def one_by_one(world: World) -> tuple[int, int]:

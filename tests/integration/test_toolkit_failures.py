@@ -18,7 +18,8 @@ from domain.tables import ViewType
 from dynamo.ports import Database, Delete, Put
 from mapping.plan import Plan, load_plan
 from reconcile.comparison import Kind
-from reconcile.generation import ComparePorts, CompareSettings, Comparison, Generation, Manner
+from reconcile.generation import Comparison, Generation
+from reconcile.manner import ComparePorts, CompareSettings, Manner
 from reconcile.rechecks import Patience
 from tests.integration.toolkit import Toolkit, Transform, Verified, loaded
 from tests.world import Venue
@@ -202,7 +203,7 @@ async def test_a_dead_consumer_is_taken_for_an_idle_table_after_two_minutes(open
     assert await toolkit.converged(), "nobody reads the stream: no figures, no dead letters, equal counts"
     await toolkit.clean_up()
     found = await club.compared()
-    assert found.verdict.kinds == {Kind.DIFFERENT: MEMBERS // 2}
+    assert found.verdict.by_kind == {Kind.DIFFERENT: MEMBERS // 2}
 
 
 async def test_a_transform_that_cannot_be_loaded_copies_as_is_and_agrees_with_itself(opened: Opened) -> None:
@@ -214,7 +215,7 @@ async def test_a_transform_that_cannot_be_loaded_copies_as_is_and_agrees_with_it
     assert (await toolkit.verified(MEMBERS, Random(1))).good, "all of them, compared with themselves"
     await toolkit.clean_up()
     found = await club.compared()
-    assert (found.verdict.kinds, found.unmapped) == ({Kind.MISSING: MEMBERS}, MEMBERS)
+    assert (found.verdict.by_kind, found.unmapped) == ({Kind.MISSING: MEMBERS}, MEMBERS)
 
 
 async def test_a_lost_item_is_within_the_drift(opened: Opened) -> None:
@@ -266,7 +267,7 @@ async def test_a_lossy_transform_agrees_with_itself(opened: Opened) -> None:
     assert (await toolkit.verified(MEMBERS, Random(1))).good
     await toolkit.clean_up()
     found = await club.compared(lossy)
-    assert found.verdict.kinds == {Kind.DIFFERENT: MEMBERS}
+    assert found.verdict.by_kind == {Kind.DIFFERENT: MEMBERS}
     assert {each.attributes for each in found.mismatches} == {("mail",)}
 
 

@@ -74,7 +74,7 @@ MUTANTS = [
     ),
     Mutant(
         "unprocessed keys dropped",
-        (Edit("dynamo.batches", "asked, pending = pending, left", "asked, pending = pending, []"),),
+        (Edit("dynamo.batches", "asked, pending = pending, answers[-1].left", "asked, pending = pending, []"),),
     ),
     Mutant(
         "backfill begun before capture",
@@ -141,10 +141,10 @@ MUTANTS = [
         (
             Edit(
                 "reconcile.rechecks",
-                "            standing = await self._standing({key for own in keys.values() for key in own})\n"
-                "            images = await self._images(keys)\n",
-                "            images = await self._images(keys)\n"
-                "            standing = await self._standing({key for own in keys.values() for key in own})\n",
+                "            standing = await self._standing({key for own in keys.values() for key in own}, reading)\n"
+                "            images = await self._images(keys, reading)\n",
+                "            images = await self._images(keys, reading)\n"
+                "            standing = await self._standing({key for own in keys.values() for key in own}, reading)\n",
             ),
         ),
     ),
