@@ -7,7 +7,8 @@ Source: AWS, "Error retries and exponential backoff"; full jitter: AWS Architect
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from random import Random
@@ -70,6 +71,21 @@ def too_late() -> bool:
     return _loop_time() >= _SEND_BY.get()
 
 
+_SLOWED_DOWN: ContextVar[list[Subject] | None] = ContextVar("slowed_down", default=None)
+"""Who was asked to slow down, for whoever wants to know (`slowdowns`)."""
+
+
+@contextmanager
+def slowdowns() -> Iterator[list[Subject]]:
+    """Gather the calls of this task that were throttled, whether or not they worked in the end."""
+    gathered: list[Subject] = []
+    held = _SLOWED_DOWN.set(gathered)
+    try:
+        yield gathered
+    finally:
+        _SLOWED_DOWN.reset(held)
+
+
 class Retrier:
     """Runs attempts under a policy. Time is the event loop's, so a virtual-time loop is obeyed."""
 
@@ -115,6 +131,8 @@ class Retrier:
         throttled = isinstance(error, ThrottledError)
         if throttled:
             self._observer.on_throttled(subject.table, subject.operation)
+            if (gathered := _SLOWED_DOWN.get()) is not None:
+                gathered.append(subject)
         return self.policy.delay(tries, self._random, throttled=throttled)
 
     async def _once(self, attempt: Callable[[], Awaitable[Answer]], subject: Subject, guard: WriteGuard) -> Answer:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from domain.items import Item
 from dynamo.budget import ReadBudget
 from dynamo.ports import Database, Page, ScanRequest
+from dynamo.retries import slowdowns
 from dynamo.scanfile import Cursor
 from dynamo.segments import planned
 
@@ -53,13 +54,16 @@ class Scanning:
 
     async def _segment(self, table: str, cursor: Cursor, taken: Taken, left: int | None) -> None:
         while not cursor.done:
-            page = await self._page(table, cursor, left)
+            began = self.budget.clock.monotonic()
+            with slowdowns() as throttled:
+                page = await self._page(table, cursor, left)
+            took = self.budget.clock.monotonic() - began
             if left is not None:
                 left -= len(page.items)
             start = page.last_key if left is None or left > 0 else None
             cursor = replace(cursor, start=start, done=start is None)
             await taken(cursor, list(page.items), page.units)
-            await self.budget.spend(page.units)
+            await self.budget.spend(page.units, took=took, throttled=bool(throttled))
 
     async def _page(self, table: str, cursor: Cursor, limit: int | None) -> Page:
         return await self.database.scan_page(
