@@ -6,9 +6,10 @@ Serves the seed's "validate", and `init` as well; what the data say is `proof.ru
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from domain.tables import TableDefinition, ViewType
+from domain.tables import IndexDefinition, TableDefinition, ViewType
 from dynamo.ports import TableDescription, Tables
 from mapping.plan import Plan
+from proof.declared import Setting, declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ def _key_problems(what: str, wanted: TableDefinition, table: TableDescription) -
     if table.key == wanted.key:
         return []
     said, is_ = (", ".join(f"{part.name} {part.type}" for part in key) for key in (wanted.key, table.key))
-    return [f"{what}: the key of {table.name} is ({is_}), the plan says ({said}); mend the plan or the table's name"]
+    ways_out = f"mend the plan or the table's name {declared(Setting.KEY)}"
+    return [f"{what}: the key of {table.name} is ({is_}), the plan says ({said}); {ways_out}"]
 
 
 def _view_problems(what: str, table: TableDescription) -> list[str]:
@@ -88,7 +90,7 @@ def _view_problems(what: str, table: TableDescription) -> list[str]:
     return [
         (
             f"{what}: the stream of {table.name} has view type {table.stream_view}, NEW_AND_OLD_IMAGES is needed; "
-            "switch it off and on again with that type (nothing else may depend on it)"
+            f"switch it off and on again with that type, nothing else may depend on it {declared(Setting.STREAM)}"
         )
     ]
 
@@ -96,7 +98,7 @@ def _view_problems(what: str, table: TableDescription) -> list[str]:
 def _index_problems(wanted: TableDefinition, table: TableDescription) -> list[str]:
     standing = {index.name: index.key for index in table.indexes}
     return [
-        f"target: {table.name} lacks index {index.name} with the key the plan gives it; create it first"
+        f"target: {table.name} lacks index {index.name} with the key the plan gives it; create it first {_place(index)}"
         for index in wanted.indexes
         if standing.get(index.name) != index.key
     ]
@@ -114,11 +116,14 @@ def _unsupported(what: str, table: TableDescription) -> list[str]:
 
 def _source_warnings(what: str, wanted: TableDefinition, table: TableDescription) -> list[str]:
     standing = {index.name: index.key for index in table.indexes}
-    lacking = [index.name for index in wanted.indexes if standing.get(index.name) != index.key]
+    lacking = [index for index in wanted.indexes if standing.get(index.name) != index.key]
     return [
         *_lifetime_warnings(what, wanted, table),
         *_key_warnings(what, table),
-        *(f"{what}: {table.name} lacks index {name} with the key that the plan gives it" for name in lacking),
+        *(
+            f"{what}: {table.name} lacks index {index.name} with the key that the plan gives it {_place(index)}"
+            for index in lacking
+        ),
     ]
 
 
@@ -127,14 +132,19 @@ def _target_warnings(wanted: TableDefinition, table: TableDescription) -> list[s
     if table.item_count:
         found.append(f"target: {table.name} holds some {table.item_count} items already: what stands there stays")
     if wanted.deletion_protection and not table.deletion_protection:
-        found.append(f"target: {table.name} is not protected against deletion, the plan wants it so")
+        protection = declared(Setting.PROTECTION)
+        found.append(f"target: {table.name} is not protected against deletion, the plan wants it so {protection}")
     shown = {index.name: index.include for index in table.indexes}
     found += [
-        f"target: index {index.name} of {table.name} does not project what the plan says"
+        f"target: index {index.name} of {table.name} does not project what the plan says {declared(Setting.PROJECTION)}"
         for index in wanted.indexes
         if index.name in shown and _projection(shown[index.name]) != _projection(index.include)
     ]
     return found
+
+
+def _place(index: IndexDefinition) -> str:
+    return declared(Setting.LOCAL_INDEX if index.local else Setting.INDEX)
 
 
 def _projection(include: tuple[str, ...] | None) -> frozenset[str] | None:
@@ -145,7 +155,7 @@ def _lifetime_warnings(what: str, wanted: TableDefinition, table: TableDescripti
     if table.ttl_attribute == wanted.ttl_attribute:
         return []
     is_, said = (f"on {name}" if name else "off" for name in (table.ttl_attribute, wanted.ttl_attribute))
-    return [f"{what}: time to live of {table.name} is {is_}, the plan says {said}"]
+    return [f"{what}: time to live of {table.name} is {is_}, the plan says {said} {declared(Setting.LIFETIME)}"]
 
 
 def _key_warnings(what: str, table: TableDescription) -> list[str]:

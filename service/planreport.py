@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from proof.declared import Setting, declared
 from service.console import as_html
 from service.documents import unwritten, write_document
 
@@ -18,6 +19,7 @@ _SIGNS = {"fail": ("✗", "red"), "warn": ("!", "yellow"), "note": ("·", "dim")
 
 def page(document: dict[str, Any], *, notes: bool = False) -> RenderableType:
     """Return the report as a page; ``notes`` shows what is no fault as well."""
+    made = declared(Setting.TABLE)
     parts: list[RenderableType] = [_head(document), _counts(document)]
     parts += [_line("fail", problem) for problem in document["problems"]]
     parts += [_line("warn", warning) for warning in document["warnings"]]
@@ -26,7 +28,7 @@ def page(document: dict[str, Any], *, notes: bool = False) -> RenderableType:
         for table in document["streams_off"]
     ]
     parts += [
-        _line("note", f"there is no table {table} yet: `tableturn init --create-targets` makes it")
+        _line("note", f"there is no table {table} yet: `tableturn init --create-targets` makes it {made}")
         for table in document["targets_missing"]
     ]
     for fault in document["faults"]:

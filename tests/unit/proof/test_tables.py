@@ -41,15 +41,23 @@ def examined(name: str, change: Change) -> Preflight:
     ("table", "change", "says"),
     [
         ("acme-users", lambda _: None, ["there is no table acme-users", "prefix"]),
-        ("acme-users", lambda table: replace(table, key=(KeyAttribute("id", "N"),)), ["(id N)", "(id S)"]),
+        (
+            "acme-users",
+            lambda table: replace(table, key=(KeyAttribute("id", "N"),)),
+            ["(id N)", "(id S)", "(KeySchema in CloudFormation, hash_key, range_key in Terraform)"],
+        ),
         (
             "acme-users",
             lambda table: replace(table, stream_view=ViewType.KEYS_ONLY),
-            ["KEYS_ONLY", "NEW_AND_OLD_IMAGES"],
+            ["KEYS_ONLY", "NEW_AND_OLD_IMAGES", "StreamViewType", "stream_view_type"],
         ),
         ("acme-users", lambda table: replace(table, replicas=("eu-west-1",)), ["Global Table", "eu-west-1"]),
         ("acme-users", lambda table: replace(table, status="UPDATING"), ["UPDATING", "wait"]),
-        ("acme-entities", lambda table: replace(table, indexes=table.indexes[1:]), ["lacks index GSI1", "create it"]),
+        (
+            "acme-entities",
+            lambda table: replace(table, indexes=table.indexes[1:]),
+            ["lacks index GSI1", "create it", "(GlobalSecondaryIndexes "],
+        ),
         ("acme-entities", lambda table: replace(table, replicas=("eu-west-1",)), ["Global Table"]),
         ("acme-events", lambda table: replace(table, key=(KeyAttribute("id", "S"),)), ["(id S)"]),
     ],
@@ -63,19 +71,27 @@ def test_what_cannot_be_accepted_is_a_problem(table: str, change: Change, says: 
 @pytest.mark.parametrize(
     ("table", "change", "says"),
     [
-        ("acme-contractors", lambda table: replace(table, ttl_attribute=None), ["is off", "on ttl"]),
+        (
+            "acme-contractors",
+            lambda table: replace(table, ttl_attribute=None),
+            ["is off", "on ttl", "TimeToLiveSpecification"],
+        ),
         ("acme-users", lambda table: replace(table, ttl_attribute="ttl"), ["on ttl", "says off"]),
         ("acme-users", lambda table: replace(table, indexes=()), ["lacks index email-index"]),
         ("acme-users", lambda table: replace(table, encryption_key="arn:k"), ["arn:k", "kms:Decrypt"]),
         ("acme-entities", lambda table: replace(table, ttl_attribute=None), ["is off", "on expireAt"]),
         ("acme-entities", lambda table: replace(table, item_count=7), ["7 items already"]),
-        ("acme-entities", lambda table: replace(table, deletion_protection=False), ["not protected"]),
+        (
+            "acme-entities",
+            lambda table: replace(table, deletion_protection=False),
+            ["not protected", "deletion_protection_enabled"],
+        ),
         (
             "acme-entities",
             lambda table: replace(
                 table, indexes=tuple(replace(index, include=()) for index in table.indexes[:1]) + table.indexes[1:]
             ),
-            ["GSI1", "does not project"],
+            ["GSI1", "does not project", "non_key_attributes"],
         ),
     ],
 )
