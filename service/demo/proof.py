@@ -17,6 +17,9 @@ from service.demo.journal import Entry, Journal
 BLOCKED_LIMIT_MS = 5_000
 """Longest time without writes that a switch may cost."""
 
+AGES = ("verified", "scanned")
+"""The two times of a comparison (protocol §7): every write told of up to then, and everything since then."""
+
 _SHOWN = 20
 _COMPARED = ("items", "beside", "absent", "expired", "index_keys", "password_hashes", "token_hashes", "own_attributes")
 
@@ -50,6 +53,7 @@ class Outcome:
     worker_exit: int | None = None
     restarts: int = 0
     stall_ms: int = 0
+    oldest_ms: list[int] = field(default_factory=lambda: [0 for _ in AGES])
     failure: str = ""
 
     @property
@@ -58,6 +62,10 @@ class Outcome:
         clean = not any(report.found for report in self.reports) and not self.unexplained
         quick = all(switch.blocked_ms < BLOCKED_LIMIT_MS for switch in self.switches)
         return not self.failure and clean and quick and self.worker_exit == 0
+
+    def see_ages(self, *ages_ms: int) -> None:
+        """Keep how old each of `AGES` was at worst."""
+        self.oldest_ms = [max(pair) for pair in zip(self.oldest_ms, ages_ms, strict=True)]
 
     @property
     def per_second(self) -> float:
@@ -100,6 +108,7 @@ class Outcome:
             "worker_exit": self.worker_exit,
             "worker_restarts": self.restarts,
             "longest_stall_ms": self.stall_ms,
+            "oldest_ms": dict(zip(AGES, self.oldest_ms, strict=True)),
         }
 
 
@@ -128,6 +137,10 @@ def show(outcome: Outcome, console: Console) -> None:
     console.print(
         f"compared: {compared['password_hashes']} versions of password hashes, {compared['token_hashes']} of token "
         f"hashes, {compared['index_keys']} index keys, {compared['own_attributes']} attributes no handler knows"
+    )
+    verified, scanned = (age / 1000 for age in outcome.oldest_ms)
+    console.print(
+        f"in READY and BAKE at worst: every write compared up to {verified:.1f} s ago, everything since {scanned:.1f} s"
     )
     for each in [found for report in outcome.reports for found in report.found][:_SHOWN]:
         console.print(f"[red]{each.kind}[/red] {each.check} on {each.side}: {each.item} {', '.join(each.attributes)}")

@@ -31,7 +31,7 @@ from service.demo.journal import Journal
 from service.demo.legacy_app import LegacyApp
 from service.demo.new_app import NewApp
 from service.demo.program import Program, ProgramFailed, ProgramRefused
-from service.demo.proof import Outcome, Switched
+from service.demo.proof import AGES, Outcome, Switched
 from service.demo.traffic import Traffic
 from service.demo.writing import ONCE, Writer, WritingPorts
 from service.session import ledger_name
@@ -176,6 +176,15 @@ class Stage:
             due = loop.time() + _BEAT
             await asyncio.sleep(_BEAT)
             self.outcome.stall_ms = max(self.outcome.stall_ms, int((loop.time() - due) * 1000))
+
+    async def watch_agreement(self) -> None:
+        """Measure how far behind the comparison is at worst, once everything was compared in a phase that lasts."""
+        while True:
+            await asyncio.sleep(_POLL)
+            facts = await self._facts()
+            if facts.phase in {Phase.READY, Phase.BAKE} and facts.is_compared_since(facts.serving):
+                found = facts.reconciled[facts.serving]
+                self.outcome.see_ages(*(facts.age_ms(int(found[f"{kind}_through_ms"])) for kind in AGES))
 
     def _closed(self, gates: Gates, facts: Facts) -> list[str]:
         """Return the gates that do not pass; a comparison from before the phase is none."""

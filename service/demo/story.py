@@ -66,13 +66,14 @@ async def _play(stage: Stage) -> None:
     began = time.monotonic()
     try:
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(stage.watch_stalls())
+            watching = [group.create_task(watch()) for watch in (stage.watch_stalls, stage.watch_agreement)]
             for application in applications:
                 group.create_task(application.run())
             await _migrate(stage)
             for application in applications:
                 application.stop()
-            watching.cancel()
+            for watch in watching:
+                watch.cancel()
     finally:
         stage.outcome.traffic_seconds = time.monotonic() - began
         stage.outcome.take(stage.journal)
