@@ -141,6 +141,7 @@ class Director:
             "switched": result.switched,
             "why": result.why,
             "blocked_ms": int(result.blocked * 1000),
+            "verified": result.verified,
             "steps": steps,
         }
         await self._ledger.history.add(request.kind, **outcome)

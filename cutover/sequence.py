@@ -60,12 +60,16 @@ class SwitchPorts:
 
 @dataclass(frozen=True, slots=True)
 class SwitchResult:
-    """How it ended: switched or taken back, why, and for how long writes were blocked (seconds, by step)."""
+    """How it ended: switched or taken back, why, and for how long writes were blocked (seconds, by step).
+
+    ``verified``: what was compared under the fence, everything or what changed; empty before that.
+    """
 
     switched: bool
     why: str
     blocked: float
     steps: dict[str, float]
+    verified: str
 
 
 class SwitchSequence:
@@ -83,6 +87,7 @@ class SwitchSequence:
         self._journal: Switch | None = None
         self._asked: Request | None = None
         self._within_ms = 0
+        self._verified = ""
         self.result: SwitchResult | None = None
 
     async def run(self, *, max_blocked: float) -> SwitchResult:
@@ -108,7 +113,7 @@ class SwitchSequence:
             return await self._failed(f"writes were blocked for {max_blocked} s: the deadline passed")
         except (RefusedError, TransientError) as error:
             return await self._failed(str(error))
-        return SwitchResult(True, "switched", self._blocked(), self._steps)
+        return SwitchResult(True, "switched", self._blocked(), self._steps, self._verified)
 
     async def _steps_in_order(self) -> None:
         drained = await self._streams(self._to.other)
@@ -164,6 +169,7 @@ class SwitchSequence:
         while not request.over:
             await self._ports.bell.wait(_POLL)
             request = await self._ledger.requests.get(request)
+        self._verified = str(request.answer.get("extent", ""))
         mismatches = request.answer.get("mismatches", "nobody knows how many")  # somebody may have answered by hand
         if mismatches != 0:
             message = f"verification under the fence found {mismatches} mismatches"
@@ -211,7 +217,7 @@ class SwitchSequence:
         switched = await take_back(self._ledger, why)
         await self._withdraw()
         self._ports.bell.ring()
-        return SwitchResult(switched, "switched" if switched else why, self._blocked(), self._steps)
+        return SwitchResult(switched, "switched" if switched else why, self._blocked(), self._steps, self._verified)
 
     async def _withdraw(self) -> None:
         """Let nobody go on with a verification that was asked for in vain."""

@@ -118,10 +118,11 @@ class Reconciler:
         """Compare now; somebody is waiting, perhaps with writes blocked."""
         if request.facts.get("fenced") and await self._takes_too_long(request):
             await self._recent.look(self._recent.known().serving, self._ports.settings.fenced_patience)
-            found = await self._note()
+            found = {**await self._note(), "extent": "what changed"}
         else:
             asked = Mandate("asked", _kinds(request)) if request.facts.get("repair") else None
-            found = await self.reconcile(fenced=bool(request.facts.get("fenced")), asked=asked)
+            fenced = bool(request.facts.get("fenced"))
+            found = {**await self.reconcile(fenced=fenced, asked=asked), "extent": "everything"}
         await self._ledger.requests.answer(request, done=True, **found)
 
     async def _takes_too_long(self, request: Request) -> bool:

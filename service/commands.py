@@ -196,7 +196,8 @@ async def ask_worker(
     if json:
         as_json(answer)
     elif "blocked_ms" in answer:
-        OUT.print(f"✓ {kind}: writes were blocked for {answer['blocked_ms'] / 1000:.2f} s")
+        blocked, verified = answer["blocked_ms"] / 1000, answer["verified"]
+        OUT.print(f"✓ {kind}: writes were blocked for {blocked:.2f} s, {verified} was verified meanwhile")
     else:
         OUT.print(f"✓ {kind}")
     return Exit.DONE

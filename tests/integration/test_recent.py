@@ -222,7 +222,9 @@ async def test_what_changed_is_enough_under_the_fence_where_everything_takes_too
         await world.until(keeps_up, seconds=60)
         if broken:
             crew.touched.note(str(each) for each in range(100_001))
-        assert (await world.ask(crew, RequestKind.CUTOVER)).state is RequestState.DONE
+        answer = await world.ask(crew, RequestKind.CUTOVER)
+        assert answer.state is RequestState.DONE
+        assert answer.answer["verified"] == ("everything" if broken else "what changed")
     calls = crew.database.calls
     fenced, over = (next(place for place, call in enumerate(calls) if journal_step(step)(call)) for step in STEPS)
     under_the_fence = [call for call in calls[fenced:over] if scans_of(world.table("users"))(call)]

@@ -84,6 +84,7 @@ _OUTCOMES = (
     ),
     *("reverse applied", "reverse superseded", "reverse quarantined", "forward quarantined"),
     *("gap found", "stray found", "cutover done", "cutover refused", "rollback done", "rollback refused"),
+    *("verified everything", "verified what changed"),
     *("complete done", "complete refused", "abort done", "recapture done", "recapture refused"),
     *(f"quarantined {reason}" for reason in ("untranslatable", "collision", "foreign", "irreversible", "stray")),
     *(f"gate {name}" for name in ("phase", "copied", "no-gap", "caught-up", "headroom", "reconciled")),

@@ -10,7 +10,7 @@ import traceback
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 
@@ -59,6 +59,9 @@ _STRAYS = 0.4
 
 _TOO_EARLY, _ENDLESS = 0.2, 0.6
 """Shares of the runs in which something is asked for too early; and that nobody completes or aborts."""
+
+_FEW_UNITS = 2
+"""Read units a second of a run whose scheduled comparisons take so long that a switch verifies what changed."""
 
 _DELETES = 0.75
 """Share of the runs in which the applications delete."""
@@ -203,6 +206,8 @@ class _Story:
         twin.show_to(self.court)
         self.world = World(Venue(twin, clock, _TEMPO, "twin", twin), plan)
         tempo = at_pace(_TEMPO, self.random)
+        ceiling = Random(f"{seed} ceiling").choice([None, _FEW_UNITS])
+        tempo = replace(tempo, compare=replace(tempo.compare, read_units=ceiling))
         self.over = asyncio.Event()
         pods = [Pod(name, self.world, tempo, Random(f"{seed} {name}"), report.ends) for name in ("left", "right")]
         self.fleet = Fleet(pods)
@@ -273,6 +278,8 @@ class _Story:
 
     def _count(self, kind: RequestKind, answer: Request) -> None:
         self.report.outcomes[f"{kind} {answer.state}"] += 1
+        if verified := answer.answer.get("verified"):
+            self.report.outcomes[f"verified {verified}"] += 1
         for gate in answer.answer.get("gates", ()):
             self.report.outcomes[f"gate {gate['name']}"] += 1
 
