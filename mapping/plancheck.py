@@ -15,6 +15,8 @@ from mapping.planfile import PlanFile, TableFile
 from mapping.problems import Problem
 from mapping.templates import Part
 
+_MOST_LOCAL_INDEXES = 5
+
 
 def check(file: PlanFile, entities: list[Entity]) -> list[Problem]:
     """Return everything wrong with a plan whose single parts compile."""
@@ -46,10 +48,19 @@ def _tables(file: PlanFile) -> Iterator[Problem]:
         if table.table in names:
             yield Problem(f"{where}.table", f"{names[table.table]} is the same table", "give each its own table")
         names.setdefault(table.table, where)
+        yield from _counts(where, table)
         yield from _types(where, table)
     for name, source in file.sources.items():
         for missing in [each for each in source.sensitive if each.strip() != each or not each]:
             yield Problem(f"sources.{name}.sensitive", f"{missing!r} is no attribute name", "name the attribute")
+
+
+def _counts(where: str, table: TableFile) -> Iterator[Problem]:
+    """Source: AWS, "Quotas in Amazon DynamoDB", secondary indexes per table; more global ones AWS grants on request."""
+    local = [name for name, index in table.indexes.items() if index.local]
+    if len(local) > _MOST_LOCAL_INDEXES:
+        what = f"{len(local)} local indexes ({', '.join(local)})"
+        yield Problem(f"{where}.indexes", what, f"DynamoDB allows {_MOST_LOCAL_INDEXES} a table: make others global")
 
 
 def _types(where: str, table: TableFile) -> Iterator[Problem]:

@@ -36,6 +36,14 @@ class Broken(NamedTuple):
 
 
 BROKEN = {
+    "more local indexes than a table may have": Broken(
+        TYLER,
+        "    LSI1-Versions: {key: {PK: S, version: N}, local: true}\n",
+        "".join(f"    L{number}: {{key: {{PK: S, l{number}: S}}, local: true}}\n" for number in range(6)),
+        "target.indexes",
+        "6 local indexes",
+        "5 a table",
+    ),
     "a query of a source that does not exist": Broken(
         TYLER,
         "user-by-id:\n    source: users",
