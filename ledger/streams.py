@@ -137,7 +137,7 @@ class Streams:
         await self.save(seen)
 
     async def forget(self, shard: ShardRow) -> None:
-        """Take the row of a shard away that was written down for an epoch which never came into force."""
+        """Take the row of a shard away: of an epoch which never came into force, or trimmed before any copy began."""
         row = await self._rows.get(_partition(shard.stream, shard.epoch), shard.shard_id)
         if row is not None:
             await self._rows.delete(row)

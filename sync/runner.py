@@ -6,7 +6,7 @@ A stream that has lost records stands still, loudly, until it is captured anew; 
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from domain.errors import GapError
 from dynamo.ports import Database
@@ -92,7 +92,7 @@ class Sync:
         shards = await self._around.ledger.streams.discover(stream, described)
         for shard_id in lineage.lost(shards, [shard.shard_id for shard in described]):
             await self._excuse(stream, f"shard {shard_id} was trimmed before it was applied to its end")
-            shards[shard_id] = await self._around.ledger.streams.save(replace(shards[shard_id], ended=True))
+            await self._around.ledger.streams.forget(shards.pop(shard_id))  # its child may be gone, unseen, as well
         return shards
 
     async def _excuse(self, stream: StreamRow, gap: str) -> None:
