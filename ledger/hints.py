@@ -1,6 +1,7 @@
 """What engines of one process tell each other on the side; nothing of it lasts, nothing rests on it (layout: rooms)."""
 
 import asyncio
+import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -35,14 +36,20 @@ class Touched:
         """Start with none."""
         self._most = most
         self._ids: set[str] = set()
-        self.breaks = 0
+        self._life = secrets.token_hex(4)
+        self._breaks = 0
+
+    @property
+    def unbroken(self) -> str:
+        """Return a word that changes with every break, a new process included."""
+        return f"{self._life}/{self._breaks}"
 
     def note(self, source_ids: Iterable[str]) -> None:
         """Note ids whose changes are done with, before the checkpoint says so."""
         self._ids.update(source_ids)
         if len(self._ids) > self._most:
             self._ids.clear()
-            self.breaks += 1
+            self._breaks += 1
 
     def take(self) -> set[str]:
         """Return those noted since the last call."""

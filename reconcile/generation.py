@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
+from domain.clock import Clock
 from domain.errors import FatalError
 from domain.items import Item
 from domain.phases import Side
@@ -32,7 +33,8 @@ class Generation:
     """What one full comparison found, and looks since then. Times are wall milliseconds.
 
     ``through_ms``: everything is compared since then; ``verified_ms``: every write told of up to then is compared.
-    ``read_units``: what its scans and rechecks consumed; what is read to mend something is not in it.
+    ``read_units``: what its scans and rechecks consumed; what is read to mend something is not in it. ``ground``: that
+    of its first page, which is another process's where it was gone on with; ``resumed`` tells.
     """
 
     serving: Side
@@ -45,6 +47,8 @@ class Generation:
     suspects: int
     read_units: str
     verdict: Verdict
+    ground: str = ""
+    resumed: bool = False
 
     @property
     def mismatches(self) -> list[Mismatch]:
@@ -65,11 +69,12 @@ class Comparison:
         clock, began = self._ports.clock, self._ports.clock.monotonic()
         sheet, done = self._worksheet(serving, manner), False
         try:
+            former, spent = sheet.begin(manner.ground), int(sheet.figure("scan_ms"))
             budget = ReadBudget(clock, manner.read_units)
             suspects = await self._suspects(sheet, serving, manner.scope, budget)
-            scanned = int((clock.monotonic() - began) * 1000)
+            scanned = spent + int((clock.monotonic() - began) * 1000)
             verdict = await self.rechecker.settle(sheet, serving, manner.patience, mend=manner.mend, budget=budget)
-            duration = int((clock.monotonic() - began) * 1000)
+            duration = spent + int((clock.monotonic() - began) * 1000)
             done = True
             return Generation(
                 serving,
@@ -82,6 +87,8 @@ class Comparison:
                 suspects,
                 str(sheet.figure("read_units") + verdict.read_units),
                 verdict,
+                manner.ground if former is None else former,
+                former is not None,
             )
         finally:
             sheet.close(remove=done)
@@ -107,6 +114,7 @@ class Comparison:
         """Reduce every item of both sides, or of a part of them, into the worksheet."""
         plan = self._ports.plan
         scanning = Scanning(self._ports.database, budget, scope.sample, consistent=True)
+        lap = _laps(self._ports.clock)
 
         async def read(side: Side, table: TableDefinition, reduce: Reduce) -> None:
             async def taken(cursor: Cursor, items: list[Item], units: str) -> None:
@@ -116,6 +124,7 @@ class Comparison:
                     "compared": page.compared,
                     "unmapped": page.unmapped,
                     "read_units": units,
+                    "scan_ms": lap(),
                 }
                 sheet.take(side, seen, cursor, figures)
 
@@ -131,6 +140,18 @@ class Comparison:
             return sheet.cursors(table, self._ports.settings.segments)
         described = await self._ports.database.describe_table(table)
         return draw(table, described.item_count if described is not None else 0, scope.sample)
+
+
+def _laps(clock: Clock) -> Callable[[], int]:
+    """Return what tells the milliseconds since it was asked last."""
+    last = int(clock.monotonic() * 1000)
+
+    def lap() -> int:
+        nonlocal last
+        before, last = last, int(clock.monotonic() * 1000)
+        return last - before
+
+    return lap
 
 
 def _of_source(name: str, page: Reduction, image: Item) -> list[Seen]:

@@ -66,7 +66,8 @@ class Manner:
     """How one generation is done: its patience; what is done about mismatches; its scope and ceiling (RCU/s).
 
     ``worksheet``: where it keeps what it has seen; one that was interrupted is gone on with if it is of this
-    ``lineage``. ``insists``: better not at all than without that file.
+    ``lineage``. ``insists``: better not at all than without that file. ``ground``: what looks may build on it as long
+    as it stays the same (`recent`).
     """
 
     patience: Patience
@@ -76,6 +77,7 @@ class Manner:
     worksheet: Path | None = None
     lineage: str = ""
     insists: bool = False
+    ground: str = ""
 
 
 def draw(table: str, item_count: int, sample: int) -> list[Cursor]:

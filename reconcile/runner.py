@@ -116,8 +116,7 @@ class Reconciler:
 
     async def _answer(self, request: Request) -> None:
         """Compare now; somebody is waiting, perhaps with writes blocked."""
-        if request.facts.get("fenced") and await self._takes_too_long(request):
-            await self._recent.look(self._recent.known().serving, self._ports.settings.fenced_patience)
+        if request.facts.get("fenced") and await self._is_looked_at(request):
             found = {**await self._note(), "extent": "what changed"}
         else:
             asked = Mandate("asked", _kinds(request)) if request.facts.get("repair") else None
@@ -125,12 +124,15 @@ class Reconciler:
             found = {**await self.reconcile(fenced=fenced, asked=asked), "extent": "everything"}
         await self._ledger.requests.answer(request, done=True, **found)
 
-    async def _takes_too_long(self, request: Request) -> bool:
-        """Tell whether everything takes too long under a fence, while what changed since can be looked at (§8.3)."""
+    async def _is_looked_at(self, request: Request) -> bool:
+        """Look at what changed since, where all takes too long under a fence; tell whether it was done (§8.3)."""
         serving = (await self._ledger.migration.state()).flag.serving
-        if not self._recent.is_ready(serving):
+        if not await self._recent.is_ready(serving):
             return False
-        return self._recent.known().scan_ms > int(request.facts.get("within_ms", self._recent.known().scan_ms))
+        spent = self._recent.known().scan_ms
+        if spent <= int(request.facts.get("within_ms", spent)):
+            return False
+        return await self._recent.look(serving, self._ports.settings.fenced_patience)
 
     async def _retry(self, request: Request) -> None:
         """Repair one quarantined id from the source as it is now; its entry goes when both sides agree."""
@@ -188,16 +190,16 @@ class Reconciler:
         manner = self._manner(state, fenced=fenced, scheduled=scheduled)
         mandate = self._mandate(state, asked, owed, scheduled=scheduled)
         mend = None if mandate is None else partial(self._mender.mend, serving, mandate)
-        began_after = self._recent.begin()
-        found = await self._comparison.generation(serving, replace(manner, mend=mend))
+        ground = await self._recent.begin()
+        found = await self._comparison.generation(serving, replace(manner, mend=mend, ground=ground))
         if mandate is not None and found.verdict.source_ids:
             repaired = found.verdict
             await self._remember(mandate, repaired)
-            began_after = self._recent.begin()
-            found = await self._comparison.generation(serving, Manner(manner.patience))
+            ground = await self._recent.begin()
+            found = await self._comparison.generation(serving, Manner(manner.patience, ground=ground))
             found.verdict.repaired = repaired.repaired
         self._revision = state.revision
-        if self._recent.adopt(found, began_after) or (scheduled and await self._mended_unasked(found)):
+        if self._recent.adopt(found) or (scheduled and await self._mended_unasked(found)):
             await self._recent.look(serving, manner.patience)
         noted = await self._note()
         if owed and found.verdict.is_explained_by(await self._waiting()):
@@ -244,15 +246,14 @@ class Reconciler:
         return noted
 
     async def _look(self, serving: Side) -> None:
-        await self._recent.look(serving, self._ports.settings.patience)
-        await self._note()
+        if await self._recent.look(serving, self._ports.settings.patience):
+            await self._note()
         self._looked = self._ports.clock.monotonic()
 
     def _may_look(self, state: State) -> bool:
         """Look now and then, but never into a switch: what looks write must not be in doubt when it settles."""
         elapsed = self._ports.clock.monotonic() - self._looked
-        may = state.phase in _SCHEDULED and state.flag.writable and self._recent.is_ready(state.flag.serving)
-        return may and elapsed >= self._ports.settings.look
+        return state.phase in _SCHEDULED and state.flag.writable and elapsed >= self._ports.settings.look
 
     def _is_due(self, state: State) -> bool:
         """Compare at once in a new phase, then at the interval."""

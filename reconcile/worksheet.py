@@ -64,6 +64,14 @@ class Worksheet:
         """Return when the first page was asked for, in wall milliseconds: everything is compared since then."""
         return self._file.begun_ms
 
+    def begin(self, ground: str) -> str | None:
+        """Note the ground that it is begun on; return the one that it was begun on if it is gone on with."""
+        known = self._file.fact("ground")
+        if known is None:
+            self._file.note("ground", ground)
+            self._file.commit()
+        return known
+
     def cursors(self, scan: str, segments: int) -> list[Cursor]:
         """Return the cursors of a scan: those written down, else ``segments`` new ones."""
         return self._file.cursors(scan, segments)

@@ -119,7 +119,7 @@ async def followed(venue: Venue) -> tuple[World, Crew, Recent, Touched]:
         await world.caught_up()
     crew.touched.take()
     recent = Recent(crew.engines.comparison.rechecker, crew.ledger.streams, crew.touched, world.venue.clock)
-    recent.adopt(await crew.compare(), recent.begin())
+    recent.adopt(replace(await crew.compare(), ground=await recent.begin()))
     return world, crew, recent, crew.touched
 
 
@@ -129,29 +129,29 @@ async def spoilt(world: World) -> None:
 
 async def test_behind_a_break_only_a_full_comparison_knows_everything(twin: Venue) -> None:
     world, crew, recent, touched = await followed(twin)
-    assert recent.is_ready(Side.SOURCE)
-    assert not recent.is_ready(Side.TARGET)
-    began_before = recent.begin()
+    assert await recent.is_ready(Side.SOURCE)
+    assert not await recent.is_ready(Side.TARGET)
+    began_before = await recent.begin()
     touched.note(str(each) for each in range(100_001))
     await spoilt(world)
-    await recent.look(Side.SOURCE, AT_ONCE)
-    assert not recent.is_ready(Side.SOURCE)
+    assert not await recent.look(Side.SOURCE, AT_ONCE)
+    assert not await recent.is_ready(Side.SOURCE)
     assert recent.known().mismatches == []
-    recent.adopt(await crew.compare(), began_before)
-    assert not recent.is_ready(Side.SOURCE), "it began before the break"
-    recent.adopt(await crew.compare(), recent.begin())
-    assert recent.is_ready(Side.SOURCE)
+    recent.adopt(replace(await crew.compare(), ground=began_before))
+    assert not await recent.is_ready(Side.SOURCE), "it began before the break"
+    recent.adopt(replace(await crew.compare(), ground=await recent.begin()))
+    assert await recent.is_ready(Side.SOURCE)
     assert [each.source_id for each in recent.known().mismatches] == ["users/ada"]
 
 
 async def test_what_went_wrong_while_everything_was_compared_is_not_forgotten_with_the_result(twin: Venue) -> None:
     world, crew, recent, touched = await followed(twin)
-    began = recent.begin()
-    clean = await crew.compare()
+    ground = await recent.begin()
+    clean = replace(await crew.compare(), ground=ground)
     await spoilt(world)
     touched.note(["users/ada"])
     await recent.look(Side.SOURCE, AT_ONCE)
-    assert recent.adopt(clean, began), "there is something to look at"
+    assert recent.adopt(clean), "there is something to look at"
     assert [each.source_id for each in recent.known().mismatches] == ["users/ada"]
     await world.put_target({**await world.get_target(*ADA_AT), "role": ADA["role"]})
     await recent.look(Side.SOURCE, AT_ONCE)
@@ -165,7 +165,7 @@ async def test_a_look_that_is_overtaken_by_a_full_comparison_leaves_its_ids_to_t
     seam = crew.database.hold(reads_of(world.table("users")))
     look = asyncio.create_task(recent.look(Side.SOURCE, AT_ONCE))
     await seam.reached.wait()
-    recent.adopt(clean, recent.begin())
+    recent.adopt(replace(clean, ground=await recent.begin()))
     seam.release()
     await look
     assert touched.take() == {"users/ada"}
