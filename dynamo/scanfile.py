@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS cursors (
 """
 
 
+class ScanFileError(FatalError):
+    """The file cannot be used: the disk is full, or it is no such file. Tables and ledger are as they were."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """How far one segment of a scan has come; ``start`` None: at its beginning, unless it is done."""
@@ -157,8 +161,8 @@ def _empty(connection: sqlite3.Connection) -> None:
         connection.execute(f'DELETE FROM "{name}"')  # noqa: S608 - a name that SQLite itself gave
 
 
-def _unusable(kind: FileKind, path: Path | None, error: Exception) -> FatalError:
-    return FatalError(f"the {kind.name} {path or ''} cannot be used: {error}", hint=kind.hint)
+def _unusable(kind: FileKind, path: Path | None, error: Exception) -> ScanFileError:
+    return ScanFileError(f"the {kind.name} {path or ''} cannot be used: {error}", hint=kind.hint)
 
 
 def _read(written: str | None) -> Item | None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from domain.errors import ConditionFailed
+from domain.errors import ConditionFailed, TransientError
 from domain.phases import Phase, Side
+from dynamo.scanfile import ScanFileError
 from ledger.cursors import SegmentRow
 from ledger.findings import Lane
 from ledger.hints import Bell, Touched
@@ -79,7 +80,17 @@ class Reconciler:
         self._revision = 0
 
     async def run(self) -> None:
-        """Answer requests at once, compare on schedule, and look at what changed, until told to stop."""
+        """Answer requests at once, compare on schedule, and look at what changed, until told to stop.
+
+        Where there is no room for worksheets nothing is compared, gates say so, and the other engines go on.
+        """
+        try:
+            await self._run()
+        except* ScanFileError as errors:
+            message = f"nothing can be compared: {_first(errors)}"
+            raise TransientError(message) from errors
+
+    async def _run(self) -> None:
         for side in Side:
             self._ages.remember(await self._ledger.evidence.get(f"reconcile/{side}") or {})
         comparing, looking = _Turn(), _Turn()
@@ -261,6 +272,12 @@ class Reconciler:
             return False
         elapsed = self._ports.clock.monotonic() - self._last
         return state.phase is not self._last_phase or elapsed >= self._ports.settings.interval
+
+
+def _first(several: BaseException) -> BaseException:
+    while isinstance(several, BaseExceptionGroup):
+        several = several.exceptions[0]
+    return several
 
 
 def _kinds(request: Request) -> Collection[Kind]:

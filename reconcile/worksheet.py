@@ -6,6 +6,7 @@ suspect. It holds keys in clear: readable by its owner only, removed at the end 
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
@@ -38,6 +39,10 @@ _JOIN: Final = """
 
 _AT_ONCE: Final = 50_000
 """Rows that are joined on the spot; more are joined in a thread, so that the lease is renewed meanwhile."""
+
+
+_INTERRUPTED_AGAIN: Final = 0.05
+"""Seconds until a join that goes on all the same is interrupted again."""
 
 
 class Worksheet:
@@ -146,8 +151,12 @@ class Worksheet:
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
-            self._file.connection.interrupt()
-            await asyncio.wait({work})
+            while (
+                not work.done()
+            ):  # one that has not begun yet is not interrupted; who is called off twice waits as well
+                self._file.connection.interrupt()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({work}, timeout=_INTERRUPTED_AGAIN)
             work.exception()
             raise
 

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from domain.errors import FatalError
+from domain.items import text
 from domain.phases import Phase, Side
+from dynamo.scanfile import ScanFile, ScanFileError
 from ledger.hints import Touched
 from ledger.requests import RequestKind, RequestState
 from reconcile.manner import Manner
 from reconcile.recent import Recent
 from tests.crew import Crew
-from tests.examples import ADA, BOB
+from tests.examples import ADA, BOB, changed
 from tests.integration.test_recapture import lost, switched_on
 from tests.integration.test_recent import AT_ONCE, RARELY, followed, known, reads_of, spoilt
 from tests.seams import Matches
@@ -180,3 +182,30 @@ async def test_a_scan_that_was_killed_has_taken_its_time_as_well(twin: Venue, tm
     assert resumed.resumed
     assert not whole.resumed
     assert 0 < whole.scan_ms // 2 <= resumed.scan_ms <= resumed.duration_ms
+
+
+async def test_without_room_for_a_worksheet_nothing_is_compared_and_the_streams_are_followed(
+    twin: Venue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tempo = replace(RARELY, compare=replace(RARELY.compare, folder=tmp_path, interval=5.0))
+    world = await replace(twin, tempo=tempo).world("tyler-setup", "users")
+    crew = await world.lead()
+    await world.put("users", ADA, BOB)
+    async with crew.working():
+        await world.reach(Phase.READY)
+        with monkeypatch.context() as full:
+            full.setattr(ScanFile, "run_many", no_room)
+            before = await known(world)
+            await asyncio.sleep(60)
+            await world.put("users", changed(ADA, name=text("Ada King")))
+            await world.caught_up()
+            assert (await known(world))["scanned_through_ms"] <= before["scanned_through_ms"] + 5_000
+
+        async def is_compared_again() -> bool:
+            return bool((await known(world))["scanned_through_ms"] > before["scanned_through_ms"] + 60_000)
+
+        await world.until(is_compared_again, seconds=60)
+
+
+def no_room(self: ScanFile, *_: object) -> int:
+    raise ScanFileError("the worksheet cannot be used: database or disk is full")

@@ -1,6 +1,8 @@
 """The worksheet: what was taken stands, a kill costs a page at most, and a flood of suspects comes in batches."""
 
 import asyncio
+import sqlite3
+import threading
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -139,6 +141,44 @@ async def test_a_large_join_lets_others_run_and_can_be_called_off() -> None:
         await joining
     beating.cancel()
     sheet.close(remove=True)  # nobody works on it any more
+
+
+@pytest.mark.parametrize("busy_s", [0.0, 0.3], ids=["while it runs", "before it runs"])
+async def test_a_large_join_that_is_called_off_twice_leaves_no_thread_at_the_file(
+    monkeypatch: pytest.MonkeyPatch, busy_s: float
+) -> None:
+    sheet = Worksheet.open(None, about="", now_ms=NOW_MS)
+    rng = Random(7)
+    for _ in range(4):
+        rows = [Seen(rng.randbytes(16), rng.randbytes(16), f"users/{number}") for number in range(60_000)]
+        taken(sheet, Side.SOURCE, rows)
+    entered, left, joined = threading.Event(), threading.Event(), list[object]()
+    run = ScanFile.run
+
+    def watched(file: ScanFile, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        if threading.current_thread() is threading.main_thread():
+            return run(file, statement, values)
+        entered.set()
+        threading.Event().wait(busy_s)
+        try:
+            cursor = run(file, statement, values)
+            joined.append(cursor)
+        finally:
+            left.set()
+        return cursor
+
+    monkeypatch.setattr(ScanFile, "run", watched)
+    joining = asyncio.create_task(sheet.find_suspects())
+    while not entered.is_set():
+        await asyncio.sleep(0)
+    for _ in range(2):
+        joining.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await joining
+    assert left.is_set()
+    assert not joined, "it was interrupted"
+    sheet.close(remove=True)
 
 
 async def test_a_large_join_finds_what_a_small_one_does() -> None:
