@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from domain.errors import FatalError
+from domain.errors import DataError, FatalError
 from domain.phases import Side
 from ledger.requests import RequestKind
 from mapping.plan import Plan
@@ -53,6 +53,8 @@ class CompareOptions:
             raise FatalError(f"the plan has no source {self.source}", hint=f"it has {', '.join(plan.sources)}")
         for source_id in self.ids:
             _check_id(plan, source_id)
+        if self.source is not None and self.ids:
+            raise FatalError("--id and --source exclude each other", hint="an id names its source")
         if sum((bool(self.ids), self.sample is not None, self.against is not None)) > 1:
             raise FatalError("--id, --sample-size and --against exclude each other", hint="ask for one at a time")
         if self.repair and not self.dry_run and (self.source or self.ids or self.sample or self.against):
@@ -109,6 +111,8 @@ async def _compared_here(opened: Session, options: CompareOptions) -> dict[str, 
     ages.remember(await opened.ledger.evidence.get(f"reconcile/{state.flag.serving}") or {})
     aged = [each for each in ages.dated(found.mismatches, opened.clock.wall_ms()) if each.kind in _kinds(options)]
     scope = {name: value for name, value in asdict(options.scope).items() if value}
+    if options.ids:
+        scope["source_ids"] = tuple(plan.masked(source_id) for source_id in options.ids)
     document = {
         **evidence(found, aged, plan, shown=MOST_KEPT),
         "scope": {**scope, "against": options.against} if options.against else scope,
@@ -158,7 +162,10 @@ async def _intended(opened: Session, plan: Plan, rechecker: Rechecker, aged: Seq
 
 def _action(intentions: Intentions, rechecker: Rechecker, pair: Pair, mismatch: Mismatch, serving: Side) -> str:
     if serving is Side.TARGET:
-        wanted = rechecker.returned(pair)
+        try:
+            wanted = rechecker.returned(pair)
+        except DataError:
+            return "nothing: it has no way back"
         judged = judge(wanted, pair.image)
         return "nothing: it agrees by now" if judged is None else "delete" if wanted is None else "put"
     if mismatch.key not in pair.standing or judge(pair.expected.get(mismatch.key), pair.standing[mismatch.key]) is None:

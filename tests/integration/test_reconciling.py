@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from domain.errors import FatalError
+from domain.errors import DataError, FatalError
 from domain.items import Item, text
-from domain.phases import Phase
+from domain.phases import Phase, Side
 from dynamo.ports import Put
+from ledger.migration import StateChange
+from mapping.plan import Plan, SourceItem
 from reconcile.comparison import Kind
 from service.reconciling import CompareOptions, compared, expected_units
 from service.session import Session
@@ -119,6 +121,35 @@ async def test_a_dry_run_says_what_a_repair_would_do_and_writes_nothing(twin: Ve
     assert some["repairs"] == {"put": 3}
 
 
+async def test_a_dry_run_says_of_what_has_no_way_back_that_nothing_can_be_done(
+    twin: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, crew, session = await copied(twin)
+    await crew.enter(Phase.BAKE, StateChange(serving=Side.TARGET))
+    untranslate = Plan.untranslate
+
+    def stubborn(plan: Plan, item: Item) -> SourceItem | None:
+        if item["PK"] == text("USER#p03"):
+            raise DataError("no way back")
+        return untranslate(plan, item)
+
+    monkeypatch.setattr(Plan, "untranslate", stubborn)
+    document = await compared(session, CompareOptions(repair=True, dry_run=True))
+    assert [each["attributes"] for each in document["examples"]] == [["irreversible"]]
+    assert document["repairs"] == {"nothing: it has no way back": 1}
+    assert world.plan.masked("users/p03") == document["examples"][0]["item"]
+
+
+async def test_a_report_shows_the_ids_that_were_asked_for_as_it_shows_all_others(twin: Venue, tmp_path: Path) -> None:
+    world = await twin.world("tyler-setup", "users", "refresh-tokens")
+    session = Session(Settings.from_environment(), world.plan, world.database, world.ledger, world.venue.clock)
+    report = tmp_path / "today.json"
+    await compared(session, CompareOptions(ids=("refresh-tokens/verysecrettoken", "users/p03"), report=report))
+    written = report.read_text() + report.with_suffix(".html").read_text()
+    assert "verysecrettoken" not in written
+    assert "users/p03" in written
+
+
 async def test_a_comparison_with_a_report_that_was_killed_goes_on(twin: Venue, tmp_path: Path) -> None:
     world, _, session = await copied(twin)
     report = tmp_path / "today.json"
@@ -147,6 +178,7 @@ async def test_what_will_be_read_is_said_before(twin: Venue) -> None:
         (CompareOptions(ids=("users",)), "--id"),
         (CompareOptions(ids=("elsewhere/1",)), "--id"),
         (CompareOptions(sample=1, ids=("users/p00",)), "exclude each other"),
+        (CompareOptions(source="users", ids=("users/p00",)), "exclude each other"),
         (CompareOptions(report=Path("today.html")), "does not end with .json"),
         (CompareOptions(repair=True, source="users"), "a part cannot be asked for"),
     ],
