@@ -196,5 +196,13 @@ def _check_id(plan: Plan, source_id: str) -> None:
 
 
 async def _check_table(opened: Session, options: CompareOptions) -> None:
-    if options.against is not None and await opened.database.describe_table(options.against) is None:
+    if options.against is None:
+        return
+    described = await opened.database.describe_table(options.against)
+    if described is None:
         raise FatalError(f"there is no table {options.against}", hint="name a restored table of this Region")
+    plan = opened.plan
+    stands_for = plan.target if options.source is None else plan.sources[options.source].definition
+    if described.key != stands_for.key:
+        message = f"{options.against} has other keys than {stands_for.name}, for which it is to stand in"
+        raise FatalError(message, hint="for a legacy table say --source as well")

@@ -104,6 +104,8 @@ async def test_a_restored_table_stands_in_for_its_original(twin: Venue) -> None:
     assert found(await compared(session, against)) == {"different": 1}
     with pytest.raises(FatalError, match="there is no table nowhere"):
         await compared(session, CompareOptions(against="nowhere"))
+    with pytest.raises(FatalError, match="other keys than"):
+        await compared(session, CompareOptions(against=restored.name))
 
 
 async def test_a_dry_run_says_what_a_repair_would_do_and_writes_nothing(twin: Venue, tmp_path: Path) -> None:
