@@ -86,7 +86,7 @@ class SwitchSequence:
         self._steps: dict[str, float] = {}
         self._journal: Switch | None = None
         self._asked: Request | None = None
-        self._within_ms = 0
+        self._within_ms = self._fenced_ms = 0
         self._verified = ""
         self.result: SwitchResult | None = None
 
@@ -143,6 +143,7 @@ class SwitchSequence:
         phase = Phase.CUTOVER if self._to is Side.TARGET else state.phase
         await self._ledger.migration.move(state, phase, why="fence", change=StateChange(writable=False))
         await asyncio.sleep(self._ports.settings.staleness + self._ports.settings.longest_request)
+        self._fenced_ms = self._ports.clock.wall_ms()
 
     async def _mark(self, streams: list[StreamRow], marks: dict[str, str]) -> dict[str, Cut]:
         """Cut every stream of a side; on return each of its shards is applied up to its mark."""
@@ -163,7 +164,9 @@ class SwitchSequence:
 
         All of them where half of the time that writes may be blocked is enough for it, else what changed lately.
         """
-        request = await self._ledger.requests.ask(RequestKind.VERIFY, fenced=True, within_ms=self._within_ms)
+        request = await self._ledger.requests.ask(
+            RequestKind.VERIFY, fenced=True, within_ms=self._within_ms, since_ms=self._fenced_ms
+        )
         self._asked = request
         self._ports.bell.ring()
         while not request.over:

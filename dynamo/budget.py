@@ -15,6 +15,9 @@ _LEAST_SHARE: Final = 1 / 16
 _GAIN: Final = 1 / 16
 """Shares of the time: what is left to a reader that is throttled all the time, and what each good page gives back."""
 
+_LONGEST_REST: Final = 60.0
+"""Seconds: a page that was retried for a minute is no reason to stand still for a quarter of an hour."""
+
 
 @dataclass(slots=True)
 class ReadBudget:
@@ -32,7 +35,7 @@ class ReadBudget:
         """
         self._share = max(_LEAST_SHARE, self._share / 2) if throttled else min(1.0, self._share + _GAIN)
         now = self.clock.monotonic()
-        rest = took * (1 / self._share - 1)
+        rest = min(_LONGEST_REST, took * (1 / self._share - 1))
         if self.per_second is not None:
             self._free_at = max(self._free_at, now) + float(Fraction(units) / self.per_second)
             rest = max(rest, self._free_at - now)

@@ -12,7 +12,7 @@ EXAMPLES = 50
 
 
 def evidence(found: Generation, aged: Sequence[Mismatch], plan: Plan, *, shown: int = EXAMPLES) -> dict[str, Any]:
-    """Return the document (docs/reference/reconcile.md); ``aged`` are its mismatches, the oldest first."""
+    """Return the document (docs/operating/reconcile.md); ``aged`` are its mismatches, the oldest first."""
     verdict = found.verdict
     sources: dict[str, dict[str, int]] = {}
     for (source, kind), count in sorted(verdict.kinds.items()):

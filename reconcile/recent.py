@@ -18,6 +18,9 @@ from reconcile.generation import Generation
 from reconcile.rechecks import Patience, Rechecker, Verdict
 from reconcile.worksheet import Worksheet
 
+_POLL = 0.1
+"""Seconds between looks at how far the streams are seen."""
+
 
 class Recent:
     """What the last full comparison found, kept true meanwhile."""
@@ -73,13 +76,16 @@ class Recent:
         found = self._found
         return found is not None and found.serving is serving and found.ground == ground and found.verdict.is_whole
 
-    async def look(self, serving: Side, patience: Patience) -> bool:
+    async def look(self, serving: Side, patience: Patience, *, since_ms: int = 0) -> bool:
         """Recheck what changed and what was wrong; tell whether that says something (`is_ready`).
 
         Up to when everything is seen is asked before what was seen; one look at a time, because none may speak for what
-        another has in its hands. One that says nothing keeps short what the first that does has to look at.
+        another has in its hands. One that says nothing keeps short what the first that does has to look at. Waits
+        until the side that follows is seen up to ``since_ms``: what somebody else wrote there, nobody has drained.
         """
         async with self._looking:
+            while since_ms and await self._through(serving.other) < since_ms:
+                await asyncio.sleep(_POLL)
             through, ground = await self._seen()
             found = self._found if self._is_ready(serving, ground) else None
             taken, done = self._touched.take(), False
@@ -124,7 +130,11 @@ class Recent:
 
         The latter changes with whatever may have taken changes away unseen: a break, or a stream captured anew.
         """
-        streams = await self._streams.all()
+        through = await self._through(*Side)
+        epochs = ", ".join(f"{each.name} {each.epoch}" for each in await self._streams.all())
+        return through, f"{self._touched.unbroken}: {epochs}"
+
+    async def _through(self, *sides: Side) -> int:
+        streams = [each for each in await self._streams.all() if each.side in sides]
         through = [credible(await self._streams.through_ms(each), self._clock.wall_ms()) for each in streams]
-        epochs = ", ".join(f"{each.name} {each.epoch}" for each in streams)
-        return min(through, default=0), f"{self._touched.unbroken}: {epochs}"
+        return min(through, default=0)

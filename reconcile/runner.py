@@ -143,7 +143,8 @@ class Reconciler:
         spent = self._recent.known().scan_ms
         if spent <= int(request.facts.get("within_ms", spent)):
             return False
-        return await self._recent.look(serving, self._ports.settings.fenced_patience)
+        since_ms = int(request.facts.get("since_ms", 0))
+        return await self._recent.look(serving, self._ports.settings.fenced_patience, since_ms=since_ms)
 
     async def _retry(self, request: Request) -> None:
         """Repair one quarantined id from the source as it is now; its entry goes when both sides agree."""

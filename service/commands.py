@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from domain.errors import RefusedError
+from domain.errors import RefusedError, TransientError
 from ledger.findings import Quarantined
 from ledger.requests import Request, RequestKind
 from mapping.plan import load_plan
@@ -119,15 +119,23 @@ async def compare_now(settings: Settings, options: CompareOptions, *, json: bool
         await opened.check_ledger()
         if not json and not options.repair:
             OUT.print(f"about {await expected_units(opened, options):,} read units will be consumed")
-        while True:
+        if options.schedule is None:
             finding = await compared(opened, options)
-            if json:
-                as_json(finding)
-            else:
-                OUT.print(reconcile_page(finding))
-            if options.schedule is None:
-                return Exit.REFUSED if finding["mismatches"] else Exit.DONE
+            _show_comparison(finding, json=json)
+            return Exit.REFUSED if finding["mismatches"] else Exit.DONE
+        while True:
+            try:
+                _show_comparison(await compared(opened, options), json=json)
+            except TransientError as error:  # the next one is due all the same
+                ERR.print(f"[red]error:[/red] {error.message}", markup=True)
             await asyncio.sleep(options.schedule)
+
+
+def _show_comparison(finding: dict[str, Any], *, json: bool) -> None:
+    if json:
+        as_json(finding)
+    else:
+        OUT.print(reconcile_page(finding))
 
 
 async def compare_queries(settings: Settings, *, samples: int, json: bool) -> Exit:

@@ -189,10 +189,12 @@ def _dated(options: CompareOptions) -> Path:
 
 def _check_id(plan: Plan, source_id: str) -> None:
     try:
-        plan.source_key(source_id)
-    except (FatalError, ValueError) as error:
+        key = plan.source_key(source_id)[1]
+    except (FatalError, ValueError):
+        key = {}
+    if not key or not all(value for attribute in key.values() for value in attribute.values()):
         message = "--id: one of the ids is no id of the plan's items"
-        raise FatalError(message, hint="SOURCE/KEY, such as users/3f2a or config/NAME") from error
+        raise FatalError(message, hint="SOURCE/KEY, such as users/3f2a or config/NAME")
 
 
 async def _check_table(opened: Session, options: CompareOptions) -> None:

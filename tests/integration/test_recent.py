@@ -229,3 +229,16 @@ async def test_what_changed_is_enough_under_the_fence_where_everything_takes_too
     fenced, over = (next(place for place, call in enumerate(calls) if journal_step(step)(call)) for step in STEPS)
     under_the_fence = [call for call in calls[fenced:over] if scans_of(world.table("users"))(call)]
     assert bool(under_the_fence) is broken, "a break in between: everything, as fast as it can be read"
+
+
+async def test_a_look_under_the_fence_waits_for_what_the_targets_stream_has_not_told_of_yet(twin: Venue) -> None:
+    world, crew, recent, _ = await followed(twin)
+    await spoilt(world)
+    now_ms = world.venue.clock.wall_ms()
+    look = asyncio.create_task(recent.look(Side.SOURCE, AT_ONCE, since_ms=now_ms))
+    await asyncio.sleep(5)
+    assert not look.done(), "nobody has read that stream since"
+    async with crew.following():
+        assert await look
+    assert [each.source_id for each in recent.known().mismatches] == ["users/ada"]
+    assert recent.known().verified_ms >= now_ms

@@ -178,6 +178,7 @@ async def test_what_will_be_read_is_said_before(twin: Venue) -> None:
     [
         (CompareOptions(source="nobody"), "no source nobody"),
         (CompareOptions(ids=("users",)), "--id"),
+        (CompareOptions(ids=("users/",)), "--id"),
         (CompareOptions(ids=("elsewhere/1",)), "--id"),
         (CompareOptions(sample=1, ids=("users/p00",)), "exclude each other"),
         (CompareOptions(source="users", ids=("users/p00",)), "exclude each other"),
