@@ -169,7 +169,7 @@ def _action(intentions: Intentions, rechecker: Rechecker, pair: Pair, mismatch: 
         judged = judge(wanted, pair.image)
         return "nothing: it agrees by now" if judged is None else "delete" if wanted is None else "put"
     if mismatch.key not in pair.standing or judge(pair.expected.get(mismatch.key), pair.standing[mismatch.key]) is None:
-        return "nothing: it agrees by now, or cannot be translated"
+        return "nothing: it agrees by now, or waits for a change of the item, or of the plan"
     if intentions.of(pair, mismatch.key) is None:
         return "nothing: what stands there was not written by tableturn"
     return "put" if mismatch.key in pair.expected else "tombstone"
