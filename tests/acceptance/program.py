@@ -61,6 +61,7 @@ class Done:
 
     @property
     def document(self) -> Any:
+        assert self.out, self.said
         return json.loads(self.out)
 
 
@@ -130,6 +131,7 @@ class Program:
     workers: list[Worker] = field(default_factory=list)
     done: list[Done] = field(default_factory=list)
     pages: list[str] = field(default_factory=list)
+    longest: float = LONGEST_COMMAND
 
     def run(self, *words: str, **settings: str | None) -> Done:
         """Run a command to its end."""
@@ -141,7 +143,7 @@ class Program:
             capture_output=True,
             check=False,
             text=True,
-            timeout=LONGEST_COMMAND,
+            timeout=self.longest,
         )
         done = Done(ended.returncode, ended.stdout, ended.stderr, time.monotonic() - began)
         self.done.append(done)
@@ -166,7 +168,7 @@ class Program:
 
     def ended(self, process: subprocess.Popen[str]) -> Done:
         """Wait for the end of a command that was begun."""
-        out, err = process.communicate(timeout=LONGEST_COMMAND)
+        out, err = process.communicate(timeout=self.longest)
         self.done.append(Done(process.returncode, out, err, 0.0))
         return self.done[-1]
 
