@@ -21,6 +21,7 @@ NAMES = {
     "tableturn_throttled", "tableturn_consumed_capacity_units", "tableturn_mismatches", "tableturn_quarantined",
     "tableturn_verified_through_timestamp_seconds", "tableturn_scanned_through_timestamp_seconds", "tableturn_gate",
     "tableturn_tombstones", "tableturn_leader", "tableturn_cutover_blocked_seconds", "tableturn_gap",
+    "tableturn_mismatch_oldest_seconds",
 }  # fmt: skip
 """As documented for operators; the parser takes `_total` off counters."""
 

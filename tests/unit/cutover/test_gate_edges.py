@@ -128,6 +128,11 @@ def test_what_changed_is_enough_under_the_fence_where_looks_keep_up(beyond: int)
     assert cutover_gate("verify-in-time", reconciled=slow).passes is not bool(beyond)
 
 
+def test_a_finding_that_does_not_say_how_far_writes_are_verified_passes_for_no_look() -> None:
+    assert "verified_through_ms" not in CLEAN
+    assert not GOOD.looks_keep_up(Side.SOURCE, LIMITS)
+
+
 @pytest.mark.parametrize(("verified", "passes"), [(NOW, True), (NOW - LIMITS.verified_age_ms - 1, False)])
 def test_a_full_comparison_may_be_two_passes_old_where_looks_keep_up(verified: int, *, passes: bool) -> None:
     long_pass, age = LIMITS.evidence_age_ms, 2 * LIMITS.evidence_age_ms
@@ -146,6 +151,7 @@ def test_the_limits_are_told_in_the_same_words() -> None:
     assert told["verify-in-time"] == "≤ 5.0 s, or writes verified up to 30 s ago"
     assert told["tombstones"] == "≤ 1000"
     assert told["baked"] == "≥ 7 d"
+    assert told["reconciled-since"] == "yes"
 
 
 def test_a_gate_in_words_shows_exactly_what_it_wants_when_it_passes() -> None:

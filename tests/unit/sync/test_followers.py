@@ -9,7 +9,7 @@ import pytest
 from cutover.marking import mark_key
 from domain.changes import Change
 from domain.cuts import Cut, Span
-from domain.errors import IteratorExpired
+from domain.errors import GapError, IteratorExpired
 from domain.items import Item, number, text
 from domain.phases import Phase
 from dynamo.ports import ShardPlace
@@ -267,6 +267,22 @@ async def test_reading_begins_behind_the_checkpoint_of_the_row() -> None:
     await (await at.follower()).run()
     assert at.listener.sequences() == taken[3:]
     assert shard.checkpoint is None
+
+
+@pytest.mark.parametrize("beyond_ms", [0, 1])
+async def test_a_shard_never_read_may_wait_for_as_long_as_records_are_kept(beyond_ms: int) -> None:
+    at = await stage()
+    await at.close()
+    kept_ms = int(PACE.retention * 1000)
+    await asyncio.sleep(PACE.retention)
+    unread = replace(await at.shard(), through_ms=0, oldest_ms=at.world.venue.clock.wall_ms() - kept_ms - beyond_ms)
+    await at.crew.ledger.streams.save(unread)
+    follower = await at.follower()
+    if beyond_ms:
+        with pytest.raises(GapError, match="not looked at for 24 h"):
+            await follower.run()
+    else:
+        assert (await follower.run()).ended
 
 
 async def test_told_to_stop_it_reads_nothing_more() -> None:
