@@ -71,10 +71,11 @@ def _sources(file: PlanFile) -> list[str]:
             each.ttl or "",
             _known(each),
             _list(each.sensitive),
+            _list(each.uncompared),
         ]
         for name, each in file.sources.items()
     ]
-    heads = ["source", "table", "key", "indexes", "TTL", "attributes known", "sensitive"]
+    heads = ["source", "table", "key", "indexes", "TTL", "attributes known", "sensitive", "not compared"]
     return ["## Legacy side", _table(heads, rows)]
 
 

@@ -19,7 +19,7 @@ A legacy attribute that merely is named `_target` is told apart by `mapping.tran
 way there and back rebuilds it; otherwise it is the application's and is carried in `_legacy` like any other.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from domain.items import STAMP, AttributeValue, Item, canonical
@@ -109,3 +109,31 @@ def map_content(value: AttributeValue | None) -> Item:
     """Return the content of a map, empty for anything else."""
     content = None if value is None else value.get("M")
     return content if isinstance(content, dict) else {}
+
+
+_LEVELS = 2
+"""Names stand at the first level of both maps or, under ``set``, ``over``, ``removed`` and ``_stale``, at the second."""
+
+
+def without(item: Item, names: Collection[str]) -> Item:
+    """Return a legacy or target item without some attributes, also where they are carried in our two maps."""
+    kept = {name: value for name, value in item.items() if name not in names}
+    for carrier in (LEGACY, TARGET):
+        thinned = _thinned(kept.pop(carrier, None), names, _LEVELS)
+        if thinned is not None:
+            kept[carrier] = thinned
+    return kept
+
+
+def _thinned(value: AttributeValue | None, names: Collection[str], levels: int) -> AttributeValue | None:
+    """Return what is left of a part of such a map; None when nothing is."""
+    if value is None or not levels:
+        return value
+    if "SS" in value:
+        left = [name for name in value["SS"] if name not in names]
+        return {"SS": left} if left else None
+    if "M" not in value:
+        return value
+    thinned = {name: _thinned(each, names, levels - 1) for name, each in value["M"].items() if name not in names}
+    kept = {name: each for name, each in thinned.items() if each is not None}
+    return {"M": kept} if kept else None

@@ -35,11 +35,15 @@ __all__ = ["Owner", "Plan", "PlanError", "SourceItem", "SourceTable", "Translati
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """A legacy table: its short name, its definition under its real name, the entity its items become."""
+    """A legacy table: its short name, its definition under its real name, the entity its items become.
+
+    ``uncompared``: names of attributes, in legacy or target items, that a comparison leaves out.
+    """
 
     name: str
     definition: TableDefinition
     entity: str
+    uncompared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +217,10 @@ def load_plan(path: Path, *, variables: Mapping[str, str]) -> Plan:
     return Plan(
         name=file.plan,
         hash=_digest(file, names, compiler.functions),
-        sources={name: SourceTable(name, table, by_source[name].name) for name, table in tables.items()},
+        sources={
+            name: SourceTable(name, table, by_source[name].name, frozenset(file.sources[name].uncompared))
+            for name, table in tables.items()
+        },
         target=target,
         companions=tuple(definition(each, names[f"companions.{name}"]) for name, each in file.companions.items()),
         frame=frame,

@@ -20,7 +20,13 @@ _MOST_LOCAL_INDEXES = 5
 
 def check(file: PlanFile, entities: list[Entity]) -> list[Problem]:
     """Return everything wrong with a plan whose single parts compile."""
-    of_file: tuple[Callable[[PlanFile], Iterator[Problem]], ...] = (_sources, _tables, _names, _inverses)
+    of_file: tuple[Callable[[PlanFile], Iterator[Problem]], ...] = (
+        _sources,
+        _tables,
+        _keys_compared,
+        _names,
+        _inverses,
+    )
     found = [problem for one in of_file for problem in one(file)]
     found += [problem for entity in entities for problem in _keys(entity)]
     return found + list(_overlaps(entities))
@@ -61,6 +67,14 @@ def _counts(where: str, table: TableFile) -> Iterator[Problem]:
     if len(local) > _MOST_LOCAL_INDEXES:
         what = f"{len(local)} local indexes ({', '.join(local)})"
         yield Problem(f"{where}.indexes", what, f"DynamoDB allows {_MOST_LOCAL_INDEXES} a table: make others global")
+
+
+def _keys_compared(file: PlanFile) -> Iterator[Problem]:
+    for name, source in file.sources.items():
+        keys = {*source.key, *file.target.key}
+        for attribute in [each for each in source.uncompared if each in keys]:
+            what = f"{attribute} is part of a key"
+            yield Problem(f"sources.{name}.uncompared", what, "an item without it is another item: leave it out here")
 
 
 def _types(where: str, table: TableFile) -> Iterator[Problem]:

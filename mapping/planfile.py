@@ -51,10 +51,14 @@ class TableFile(_Strict):
 
 
 class SourceFile(TableFile):
-    """A legacy table. ``attributes`` None: every name is at home there; ``sensitive`` names are never printed."""
+    """A legacy table. ``attributes`` None: every name is at home there; ``sensitive`` names are never printed.
+
+    ``uncompared`` names are left out when both sides of its items are compared.
+    """
 
     attributes: list[Name] | None = None
     sensitive: list[str] = []
+    uncompared: list[Name] = []
 
 
 class InverseFile(_Strict):

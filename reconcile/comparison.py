@@ -14,6 +14,7 @@ from domain.errors import DataError
 from domain.items import STAMP, Item, TargetKey, digest, text_digest
 from domain.phases import Side
 from domain.stamps import is_tombstone
+from mapping.overrides import without
 from mapping.plan import Plan
 
 
@@ -61,14 +62,14 @@ class Reduction:
     def of_source(self, source: str, image: Item) -> list[Seen]:
         """Return what a legacy item says: of itself, and of the target items that it calls for."""
         source_id = self.plan.source_id(source, image)
-        whole = Seen(_place_of_id(source_id), bytes.fromhex(digest(image)), source_id)
+        whole = Seen(_place_of_id(source_id), self._content(source, image), source_id)
         if self.serving is Side.TARGET:
             return [whole]
         try:
             items = self.plan.translate(source, image).items
         except DataError:
             return [Seen(whole.place, _UNTRANSLATABLE, source_id)]
-        return [whole, *(Seen(_place(key), bytes.fromhex(digest(item)), source_id) for key, item in items.items())]
+        return [whole, *(Seen(_place(key), self._content(source, item), source_id) for key, item in items.items())]
 
     def of_target(self, item: Item) -> list[Seen]:
         """Return what a target item says: of its key, and of the legacy item that it stands for."""
@@ -85,7 +86,7 @@ class Reduction:
         own = None if owner.primary else key
         seen = []
         if self.serving is Side.SOURCE:
-            seen.append(Seen(_place(key), bytes.fromhex(digest(item)), owner.source_id, own))
+            seen.append(Seen(_place(key), self._content(owner.source, item), owner.source_id, own))
         if owner.primary and (returned := self._returned(item)) is not None:
             seen.append(Seen(_place_of_id(owner.source_id), returned, owner.source_id, own))
         return seen
@@ -95,7 +96,10 @@ class Reduction:
             returned = self.plan.untranslate(item)
         except DataError:
             return _IRREVERSIBLE
-        return None if returned is None else bytes.fromhex(digest(returned.item))
+        return None if returned is None else self._content(returned.source, returned.item)
+
+    def _content(self, source: str, item: Item) -> bytes:
+        return bytes.fromhex(digest(compared_part(item, self.plan.sources[source].uncompared)))
 
 
 def _place(key: TargetKey) -> bytes:
@@ -130,6 +134,11 @@ def by_id(mismatches: Iterable[Mismatch]) -> dict[str, list[Mismatch]]:
     return found
 
 
+def compared_part(item: Item, uncompared: Collection[str]) -> Item:
+    """Return an item without the attributes that the plan leaves out of comparisons."""
+    return without(item, uncompared) if uncompared else item
+
+
 def differing(one: Item, other: Item) -> tuple[str, ...]:
     """Return the names of the attributes in which two items differ by value."""
     names = sorted((set(one) | set(other)) - {STAMP})
@@ -140,14 +149,20 @@ def differing(one: Item, other: Item) -> tuple[str, ...]:
     )
 
 
-def judge(expected: Item | None, standing: Item | None) -> tuple[Kind, tuple[str, ...]] | None:
-    """Compare what should stand at a key with what does; tombstones and nothing are the same."""
+def judge(
+    expected: Item | None, standing: Item | None, uncompared: Collection[str] = ()
+) -> tuple[Kind, tuple[str, ...]] | None:
+    """Compare what should stand at a key with what does; tombstones and nothing are the same.
+
+    ``uncompared``: names of attributes that may differ.
+    """
     if standing is not None and is_tombstone(standing):
         standing = None
     if expected is None:
         return None if standing is None else (Kind.EXTRA, ())
     if standing is None:
         return Kind.MISSING, ()
+    expected, standing = compared_part(expected, uncompared), compared_part(standing, uncompared)
     return None if digest(expected) == digest(standing) else (Kind.DIFFERENT, differing(expected, standing))
 
 

@@ -30,7 +30,7 @@ class Intentions:
     def of(self, pair: Pair, key: TargetKey) -> Write | None:
         """Return what should stand at a key instead of what does; None: nothing is wrong, or nothing can be done."""
         standing, expected = pair.standing[key], pair.expected.get(key)
-        judged = judge(expected, standing)
+        judged = judge(expected, standing, pair.uncompared)
         if judged is None or judged[0] not in self.kinds or (pair.image is not None and not pair.expected):
             return None
         version = self._version(pair, standing)

@@ -90,6 +90,7 @@ class Pair:
     image: Item | None
     standing: dict[TargetKey, Item | None]
     expected: dict[TargetKey, Item]
+    uncompared: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -169,9 +170,9 @@ class Rechecker:
                 source, image = self._plan.source_key(source_id)[0], images.get(source_id)
                 expected = self._expected(source, image)
                 if own.issuperset(expected):
-                    reading.pairs.append(
-                        Pair(source_id, source, image, {key: standing.get(key) for key in sorted(own)}, expected)
-                    )
+                    stands = {key: standing.get(key) for key in sorted(own)}
+                    uncompared = self._plan.sources[source].uncompared
+                    reading.pairs.append(Pair(source_id, source, image, stands, expected, uncompared))
                     del keys[source_id]
                 else:  # it calls for keys not read yet: those must be read before the source as well
                     own.update(expected)
@@ -184,7 +185,7 @@ class Rechecker:
             return [Mismatch(Kind.MISSING, pair.source_id, _NO_KEY, ("untranslatable",))]
         found = []
         for key, standing in pair.standing.items():
-            judged = judge(pair.expected.get(key), standing)
+            judged = judge(pair.expected.get(key), standing, pair.uncompared)
             if judged is not None:
                 found.append(Mismatch(judged[0], pair.source_id, key, judged[1]))
         # Both agree by translate; a lossy rule is found only by the way back (protocol §7).
@@ -197,7 +198,7 @@ class Rechecker:
             returned = self.returned(pair)
         except DataError:
             return [Mismatch(Kind.DIFFERENT, pair.source_id, key, ("irreversible",))]
-        judged = judge(returned, pair.image)
+        judged = judge(returned, pair.image, pair.uncompared)
         return [] if judged is None else [Mismatch(judged[0], pair.source_id, key, judged[1])]
 
     def returned(self, pair: Pair) -> Item | None:

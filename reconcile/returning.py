@@ -70,7 +70,7 @@ class Returner:
         echo = await self._ports.ledger.echoes.get(source_id)
         (pair,) = (await self._ports.rechecker.read({source_id: ()})).pairs
         wanted = self._ports.rechecker.returned(pair)
-        judged = judge(wanted, pair.image)
+        judged = judge(wanted, pair.image, pair.uncompared)
         if judged is None or judged[0] not in self._kinds:
             return False
         source, key = self._ports.plan.source_key(source_id)

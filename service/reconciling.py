@@ -166,9 +166,10 @@ def _action(intentions: Intentions, rechecker: Rechecker, pair: Pair, mismatch: 
             wanted = rechecker.returned(pair)
         except DataError:
             return "nothing: it has no way back"
-        judged = judge(wanted, pair.image)
+        judged = judge(wanted, pair.image, pair.uncompared)
         return "nothing: it agrees by now" if judged is None else "delete" if wanted is None else "put"
-    if mismatch.key not in pair.standing or judge(pair.expected.get(mismatch.key), pair.standing[mismatch.key]) is None:
+    expected, standing = pair.expected.get(mismatch.key), pair.standing.get(mismatch.key)
+    if mismatch.key not in pair.standing or judge(expected, standing, pair.uncompared) is None:
         return "nothing: it agrees by now, or waits for a change of the item, or of the plan"
     if intentions.of(pair, mismatch.key) is None:
         return "nothing: what stands there was not written by tableturn"

@@ -190,3 +190,15 @@ async def test_what_cannot_be_asked_for_is_refused_by_name(twin: Venue, options:
     world = await twin.world("tyler-setup", "users")
     with pytest.raises(FatalError, match=told):
         options.check(world.plan)
+
+
+async def test_what_the_plan_leaves_out_is_neither_told_nor_mended(twin: Venue) -> None:
+    world, _, session = await copied(twin)
+    users = replace(world.plan.sources["users"], uncompared=frozenset({"role", "profile"}))
+    session = replace(session, plan=replace(world.plan, sources={**world.plan.sources, "users": users}))
+    await world.put_target({**await at(world, 1), "role": text("nobody")})
+    await world.put_target({**await at(world, 2), "role": text("nobody"), "name": text("spoilt")})
+    document = await compared(session, CompareOptions(repair=True, dry_run=True))
+    (example,) = document["examples"]
+    assert (example["item"], example["attributes"]) == (world.plan.masked("users/p02"), ["name"])
+    assert sum(document["repairs"].values()) == 1

@@ -1,6 +1,7 @@
 """Both sides reduced and joined name every kind of suspect; a lossy rule cannot agree with itself (protocol §7)."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from domain.items import Item, TargetKey, number, text
 from domain.phases import Side
 from domain.positions import Version
 from dynamo.scanfile import Cursor
+from mapping.plan import Plan
 from reconcile.comparison import Kind, Reduction, differing, is_expired, judge
 from reconcile.worksheet import Worksheet
 from tests.examples import ADA, BOB, audit, changed, without
@@ -84,6 +86,24 @@ def test_what_no_entity_claims_is_counted_and_otherwise_left_alone() -> None:
     page = Reduction(TYLER, Side.SOURCE)
     assert swept(Side.SOURCE, [], [{"PK": text("SESSION#1"), "SK": text("METADATA")}], page) == {}
     assert (page.unmapped, page.compared) == (1, 0)
+
+
+def leaving_out(*names: str) -> Plan:
+    users = replace(TYLER.sources["users"], uncompared=frozenset(names))
+    return replace(TYLER, sources={**TYLER.sources, "users": users})
+
+
+@pytest.mark.parametrize("serving", list(Side))
+def test_what_the_plan_leaves_out_may_differ_and_nothing_else(serving: Side) -> None:
+    page = Reduction(leaving_out("role", "profile", "unknown"), serving)
+    differs = changed(GOOD[0], role=text("nobody"), unknown=number(1))
+    assert swept(serving, [("users", ADA)], [differs], page) == {}
+    page = Reduction(leaving_out("role", "unknown"), serving)
+    assert swept(serving, [("users", ADA)], [differs], page).keys() == {"users/ada"}, "profile is made of it"
+    page = Reduction(leaving_out("profile", "unknown"), serving)
+    assert swept(serving, [("users", ADA)], [differs], page).keys() == {"users/ada"}
+    assert judge(GOOD[0], differs, {"role", "unknown"}) is None
+    assert judge(GOOD[0], differs, {"unknown"}) == (Kind.DIFFERENT, ("role",))
 
 
 class Lossy:
