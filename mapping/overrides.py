@@ -112,7 +112,7 @@ def map_content(value: AttributeValue | None) -> Item:
 
 
 _LEVELS = 2
-"""Names stand at the first level of both maps or, under ``set``, ``over``, ``removed`` and ``_stale``, at the second."""
+"""Names stand at the first level of both maps, and at the second below set, over, removed and _stale."""
 
 
 def without(item: Item, names: Collection[str]) -> Item:
