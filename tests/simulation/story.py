@@ -60,8 +60,11 @@ _STRAYS = 0.4
 _TOO_EARLY, _ENDLESS = 0.2, 0.6
 """Shares of the runs in which something is asked for too early; and that nobody completes or aborts."""
 
-_FEW_UNITS = 2
+_FEW_UNITS = 3
 """Read units a second of a run whose scheduled comparisons take so long that a switch verifies what changed."""
+
+_LONG_PASS_MS = 300_000
+"""How old such a comparison may be."""
 
 _DELETES = 0.75
 """Share of the runs in which the applications delete."""
@@ -208,6 +211,8 @@ class _Story:
         tempo = at_pace(_TEMPO, self.random)
         ceiling = Random(f"{seed} ceiling").choice([None, _FEW_UNITS])
         tempo = replace(tempo, compare=replace(tempo.compare, read_units=ceiling))
+        if ceiling is not None:  # so that it lasts no longer than it may
+            tempo = replace(tempo, limits=replace(tempo.limits, evidence_age_ms=_LONG_PASS_MS))
         self.over = asyncio.Event()
         pods = [Pod(name, self.world, tempo, Random(f"{seed} {name}"), report.ends) for name in ("left", "right")]
         self.fleet = Fleet(pods)
