@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from cutover.marking import Marker
 from domain.clock import Clock
 from domain.cuts import Cut, Span
-from domain.errors import ConditionFailed, RefusedError, TransientError
+from domain.errors import ConditionFailed, RefusedError, TransientError, first_of
 from domain.phases import Phase, Side
 from domain.tables import KeyAttribute
 from dynamo.ports import Action
@@ -156,7 +156,7 @@ class SwitchSequence:
                     for stream in streams
                 }
         except ExceptionGroup as several:
-            raise _first(several) from several
+            raise first_of(several) from several
         return {name: task.result() for name, task in cuts.items()}
 
     async def _verify(self) -> None:
@@ -295,10 +295,3 @@ async def take_back(ledger: Ledger, why: str) -> bool:
 
 def _new_marks(streams: list[StreamRow]) -> dict[str, str]:
     return {stream.name: secrets.token_hex(8) for stream in streams}
-
-
-def _first(several: BaseException) -> BaseException:
-    """Return the first error of a group, however deep."""
-    while isinstance(several, BaseExceptionGroup):
-        several = several.exceptions[0]
-    return several

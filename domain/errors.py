@@ -14,7 +14,17 @@
 The table that maps the SDK's error codes to these lives in ``dynamo.codes``.
 """
 
+from typing import TypeVar
+
 from domain.items import Item
+
+Failure = TypeVar("Failure", bound=BaseException)
+
+
+def first_of(group: BaseExceptionGroup[Failure]) -> Failure:
+    """Return the first error of a group, however deep: what one task ran into, the others mostly ran into as well."""
+    found = group.exceptions[0]
+    return first_of(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 class TableturnError(Exception):

@@ -77,18 +77,18 @@ class Comparison:
             duration = spent + int((clock.monotonic() - began) * 1000)
             done = True
             return Generation(
-                serving,
-                sheet.begun_ms,
-                sheet.begun_ms,
-                scanned,
-                duration,
-                int(sheet.figure("compared")),
-                int(sheet.figure("unmapped")),
-                suspects,
-                str(sheet.figure("read_units") + verdict.read_units),
-                verdict,
-                manner.ground if former is None else former,
-                former is not None,
+                serving=serving,
+                through_ms=sheet.begun_ms,
+                verified_ms=sheet.begun_ms,
+                scan_ms=scanned,
+                duration_ms=duration,
+                compared=int(sheet.figure("compared")),
+                unmapped=int(sheet.figure("unmapped")),
+                suspects=suspects,
+                read_units=str(sheet.figure("read_units") + verdict.read_units),
+                verdict=verdict,
+                ground=manner.ground if former is None else former,
+                resumed=former is not None,
             )
         finally:
             sheet.close(remove=done)

@@ -5,8 +5,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from domain.phases import Side
+from ledger.book import Ledger
 from ledger.lease import LeaseGuard
 from ledger.streams import StreamRow
+from mapping.plan import Plan
 from reconcile.comparison import Kind, Mismatch
 from reconcile.intentions import EVERY_KIND, Intentions
 from reconcile.repairs import Repairer, RepairPorts
@@ -31,6 +33,12 @@ class Mandate:
     asked: bool = True
 
 
+async def intentions_now(plan: Plan, ledger: Ledger, kinds: Collection[Kind] = EVERY_KIND) -> Intentions:
+    """Return what may be written to the target as the migration stands now."""
+    epochs = {stream.name: stream.epoch for stream in await ledger.streams.all()}
+    return Intentions(plan, epochs, adopts=(await ledger.migration.state()).rollbacks > 0, kinds=kinds)
+
+
 class Mender:
     """Carries mandates out, batch by batch; ``writing`` is held meanwhile, so that nobody calls it off in a write."""
 
@@ -51,9 +59,7 @@ class Mender:
 
     async def repairer(self, kinds: Collection[Kind] = EVERY_KIND) -> Repairer:
         """Return what mends the target as the migration stands now."""
-        epochs = {stream.name: stream.epoch for stream in await self._ledger.streams.all()}
-        adopts = (await self._ledger.migration.state()).rollbacks > 0
-        return Repairer(self._ports.forward, Intentions(self._ports.forward.plan, epochs, adopts, kinds))
+        return Repairer(self._ports.forward, await intentions_now(self._ports.forward.plan, self._ledger, kinds))
 
     async def owed_back(self, serving: Side) -> StreamRow | None:
         """Return the target's stream if it lost records while it served that the legacy tables are still owed (§5).

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from domain.errors import ConditionFailed, TransientError
+from domain.errors import ConditionFailed, TransientError, first_of
 from domain.phases import Phase, Side
 from dynamo.scanfile import ScanFileError
 from ledger.cursors import SegmentRow
@@ -87,7 +87,7 @@ class Reconciler:
         try:
             await self._run()
         except* ScanFileError as errors:
-            message = f"nothing can be compared: {_first(errors)}"
+            message = f"nothing can be compared: {first_of(errors)}"
             raise TransientError(message) from errors
 
     async def _run(self) -> None:
@@ -273,12 +273,6 @@ class Reconciler:
             return False
         elapsed = self._ports.clock.monotonic() - self._last
         return state.phase is not self._last_phase or elapsed >= self._ports.settings.interval
-
-
-def _first(several: BaseException) -> BaseException:
-    while isinstance(several, BaseExceptionGroup):
-        several = several.exceptions[0]
-    return several
 
 
 def _kinds(request: Request) -> Collection[Kind]:

@@ -151,9 +151,8 @@ class Worksheet:
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
-            while (
-                not work.done()
-            ):  # one that has not begun yet is not interrupted; who is called off twice waits as well
+            # One that has not begun yet is not interrupted: hence again and again, and even when called off twice.
+            while not work.done():
                 self._file.connection.interrupt()
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait({work}, timeout=_INTERRUPTED_AGAIN)

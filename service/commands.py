@@ -38,7 +38,7 @@ from service.initialising import InitOptions, initialise
 from service.planning import PlanOptions, proven
 from service.planreport import page
 from service.reconcilereport import page as reconcile_page
-from service.reconciling import CompareOptions, compared, expected_units
+from service.reconciling import CompareOptions, compared
 from service.session import Session, account_around, ledger_name, session
 from service.settings import Settings
 from service.status import status
@@ -114,18 +114,21 @@ async def show_status(settings: Settings, *, watch: bool, json: bool) -> Exit:
 
 async def compare_now(settings: Settings, options: CompareOptions, *, json: bool) -> Exit:
     """``tableturn reconcile``: once, or on a schedule until it is told to stop."""
+
+    def told(units: int) -> None:
+        if not json:
+            OUT.print(f"about {units:,} read units will be consumed")
+
     async with session(settings) as opened:
         options.check(opened.plan)
         await opened.check_ledger()
-        if not json and not options.repair:
-            OUT.print(f"about {await expected_units(opened, options):,} read units will be consumed")
         if options.schedule is None:
-            finding = await compared(opened, options)
+            finding = await compared(opened, options, told)
             _show_comparison(finding, json=json)
             return Exit.REFUSED if finding["mismatches"] else Exit.DONE
         while True:
             try:
-                _show_comparison(await compared(opened, options), json=json)
+                _show_comparison(await compared(opened, options, told), json=json)
             except TransientError as error:  # the next one is due all the same
                 ERR.print(f"[red]error:[/red] {error.message}", markup=True)
             await asyncio.sleep(options.schedule)

@@ -7,6 +7,12 @@ from typing import Any
 from domain.errors import FatalError
 
 
+def check_report(path: Path | None) -> None:
+    """Raise FatalError for a report that would be written over one of the files beside it."""
+    if path is not None and path.suffix != ".json":
+        raise FatalError(f"{path} does not end with .json", hint="so that its page and others fit beside it")
+
+
 def write_document(document: dict[str, Any], path: Path) -> None:
     """Write a document whole or not at all. Raises FatalError naming the file."""
     write_text(json.dumps(document, indent=2) + "\n", path)

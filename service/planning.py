@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from domain.errors import FatalError
 from proof.forecast import Pace
 from proof.prices import read_prices
 from proof.runner import Proof, ProofPorts, ProofSettings
+from service.documents import check_report
 from service.planreport import write_files
 from service.rehearsing import rehearse
 
@@ -30,8 +30,7 @@ async def proven(ports: ProofPorts, options: PlanOptions, ledger: str) -> dict[s
 
     Raises FatalError for a table that is not there, or a file that cannot be read or written.
     """
-    if options.report is not None and options.report.suffix != ".json":
-        raise FatalError(f"{options.report} does not end with .json", hint="so that its page and others fit beside it")
+    check_report(options.report)
     workbook = None if options.report is None else options.report.with_suffix(".workbook")
     settings = ProofSettings(
         options.pace, read_prices(options.prices), ledger, options.principal, options.sample, options.shown, workbook

@@ -1,7 +1,7 @@
 """``tableturn reconcile``: a comparison with its options, in this process and read-only; a repair is the worker's."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +17,10 @@ from reconcile.evidence import evidence
 from reconcile.generation import Comparison
 from reconcile.intentions import EVERY_KIND, Intentions
 from reconcile.manner import ComparePorts, CompareSettings, Manner, Scope
+from reconcile.mending import intentions_now
 from reconcile.rechecks import MOST_KEPT, READ_AT_ONCE, Pair, Rechecker
 from service import asking
+from service.documents import check_report
 from service.reconcilereport import write_files
 from service.session import Session
 
@@ -47,8 +49,7 @@ class CompareOptions:
 
     def check(self, plan: Plan) -> None:
         """Raise FatalError for what cannot be asked for, naming the way out."""
-        if self.report is not None and self.report.suffix != ".json":
-            raise FatalError(f"{self.report} does not end with .json", hint="so that its page fits beside it")
+        check_report(self.report)
         if self.source is not None and self.source not in plan.sources:
             raise FatalError(f"the plan has no source {self.source}", hint=f"it has {', '.join(plan.sources)}")
         for source_id in self.ids:
@@ -67,29 +68,33 @@ class CompareOptions:
         return Scope(None if self.source is None else (self.source,), self.ids, self.sample)
 
 
-async def compared(opened: Session, options: CompareOptions) -> dict[str, Any]:
-    """Compare once, or have the worker mend and compare; return the document, written as a report if asked."""
+async def compared(
+    opened: Session, options: CompareOptions, told: Callable[[int], None] = lambda _: None
+) -> dict[str, Any]:
+    """Compare once, or have the worker mend and compare; return the document, written as a report if asked.
+
+    ``told`` hears, before anything is read, about how many read units the scans will take.
+    """
     if options.repair and not options.dry_run:
         kinds = [str(kind) for kind in options.kinds]
         document = await asking.ask(opened, RequestKind.VERIFY, {"repair": True, "kinds": kinds}, lambda _: None)
     else:
-        document = await _compared_here(opened, options)
+        document = await _compared_here(opened, options, told)
     if options.report is not None:
         write_files(document, _dated(options))
     return document
 
 
-async def expected_units(opened: Session, options: CompareOptions) -> int:
-    """Return about how many read units the scans will take, by the sizes that DynamoDB tells (up to six hours old)."""
+async def _expected_units(opened: Session, plan: Plan, options: CompareOptions) -> int:
+    """Return what is told before: by the sizes that DynamoDB tells, which may be six hours old."""
     if options.ids or options.sample is not None:
         return len(options.ids) + (options.sample or 0)
-    plan = stood_in(opened.plan, options)
     names = [plan.sources[name].definition.name for name in options.scope.sources or plan.sources]
     described = [await opened.database.describe_table(name) for name in (*names, plan.target.name)]
     return sum(-(-table.size_bytes // _BYTES_A_UNIT) for table in described if table is not None)
 
 
-def stood_in(plan: Plan, options: CompareOptions) -> Plan:
+def _stood_in(plan: Plan, options: CompareOptions) -> Plan:
     """Return the plan with the table that stands in for another, such as one that was restored."""
     if options.against is None:
         return plan
@@ -100,15 +105,16 @@ def stood_in(plan: Plan, options: CompareOptions) -> Plan:
     return replace(plan, sources={**plan.sources, options.source: other})
 
 
-async def _compared_here(opened: Session, options: CompareOptions) -> dict[str, Any]:
-    plan = stood_in(opened.plan, options)
+async def _compared_here(opened: Session, options: CompareOptions, told: Callable[[int], None]) -> dict[str, Any]:
+    plan = _stood_in(opened.plan, options)
     await _check_table(opened, options)
     comparison = Comparison(ComparePorts(opened.database, plan, opened.clock, CompareSettings()))
-    state = await opened.ledger.migration.state()
-    expected = await expected_units(opened, options)
-    found = await comparison.generation(state.flag.serving, _manner(options))
+    serving = (await opened.ledger.migration.state()).flag.serving
+    expected = await _expected_units(opened, plan, options)
+    told(expected)
+    found = await comparison.generation(serving, _manner(options))
     ages = Ages(plan.masked)
-    ages.remember(await opened.ledger.evidence.get(f"reconcile/{state.flag.serving}") or {})
+    ages.remember(await opened.ledger.evidence.get(f"reconcile/{serving}") or {})
     aged = [each for each in ages.dated(found.mismatches, opened.clock.wall_ms()) if each.kind in _kinds(options)]
     scope = {name: value for name, value in asdict(options.scope).items() if value}
     if options.ids:
@@ -120,7 +126,7 @@ async def _compared_here(opened: Session, options: CompareOptions) -> dict[str, 
         "at_ms": opened.clock.wall_ms(),
     }
     if options.repair:
-        actions = await _intended(opened, plan, comparison.rechecker, aged)
+        actions = await _intended(opened, plan, serving, comparison.rechecker, aged)
         document["repairs"] = dict(Counter(actions))
         for example, action in zip(document["examples"], actions, strict=True):
             example["repair"] = action
@@ -129,26 +135,18 @@ async def _compared_here(opened: Session, options: CompareOptions) -> dict[str, 
 
 def _manner(options: CompareOptions) -> Manner:
     """A comparison with a report that was killed goes on when it is asked for again, as a proof does."""
-    patience = CompareSettings().patience
+    manner = Manner(CompareSettings().patience, scope=options.scope, read_units=options.read_units)
     if options.report is None or options.sample is not None:
-        return Manner(patience, scope=options.scope, read_units=options.read_units)
+        return manner
     lineage = f"{options.source} {options.ids} {options.against}"
-    path = options.report.with_suffix(".worksheet")
-    return Manner(
-        patience,
-        scope=options.scope,
-        read_units=options.read_units,
-        worksheet=path,
-        lineage=lineage,
-        insists=True,
-    )
+    return replace(manner, worksheet=options.report.with_suffix(".worksheet"), lineage=lineage, insists=True)
 
 
-async def _intended(opened: Session, plan: Plan, rechecker: Rechecker, aged: Sequence[Mismatch]) -> list[str]:
+async def _intended(
+    opened: Session, plan: Plan, serving: Side, rechecker: Rechecker, aged: Sequence[Mismatch]
+) -> list[str]:
     """Return what a repair would do about each mismatch, by what stands there now."""
-    epochs = {stream.name: stream.epoch for stream in await opened.ledger.streams.all()}
-    state = await opened.ledger.migration.state()
-    intentions = Intentions(plan, epochs, adopts=state.rollbacks > 0)
+    intentions = await intentions_now(plan, opened.ledger)
     wrong, pairs = by_id(aged), dict[str, Pair]()
     names = list(wrong)
     for start in range(0, len(names), READ_AT_ONCE):
@@ -156,7 +154,6 @@ async def _intended(opened: Session, plan: Plan, rechecker: Rechecker, aged: Seq
             name: [each.key for each in wrong[name] if each.key.pk] for name in names[start : start + READ_AT_ONCE]
         }
         pairs |= {pair.source_id: pair for pair in (await rechecker.read(batch)).pairs}
-    serving = state.flag.serving
     return [_action(intentions, rechecker, pairs[each.source_id], each, serving) for each in aged]
 
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from domain.errors import GapError
+from domain.errors import GapError, first_of
 from dynamo.ports import Database
 from ledger.streams import ShardRow, StreamRow
 from sync import lineage
@@ -55,7 +55,7 @@ class Sync:
             except* _Renewed:
                 pass  # its row says where to begin
             except* GapError as gaps:
-                await self._stand_still(stream, _first(gaps))
+                await self._stand_still(stream, first_of(gaps))
 
     async def _follow(self, stream: StreamRow) -> None:
         """Keep one follower on every shard that is ready, and look for new shards."""
@@ -108,9 +108,3 @@ class Sync:
         await ledger.history.add("gap", stream=stream.name, epoch=stream.epoch, lost=lost)
         self._meaning.on_gap(stream, lost)
         self._around.bell.ring()
-
-
-def _first(gaps: BaseExceptionGroup[GapError]) -> GapError:
-    """Return the first gap of a group, however deep: what one follower lost, the others mostly have lost as well."""
-    found = gaps.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found

@@ -14,7 +14,7 @@ from dynamo.ports import Put
 from ledger.migration import StateChange
 from mapping.plan import Plan, SourceItem
 from reconcile.comparison import Kind
-from service.reconciling import CompareOptions, compared, expected_units
+from service.reconciling import CompareOptions, compared
 from service.session import Session
 from service.settings import Settings
 from tests.crew import Crew
@@ -168,9 +168,16 @@ async def test_a_comparison_with_a_report_that_was_killed_goes_on(twin: Venue, t
 
 
 async def test_what_will_be_read_is_said_before(twin: Venue) -> None:
-    _, _, session = await copied(twin)
-    document = await compared(session, CompareOptions())
-    assert await expected_units(session, CompareOptions()) == document["expected_read_units"] > 0
+    world, _, session = await copied(twin)
+    reading, told = SeamedDatabase(world.database), list[int]()
+
+    def hear(units: int) -> None:
+        assert not [call for call in reading.calls if call.method == "scan_page"]
+        told.append(units)
+
+    document = await compared(replace(session, database=reading), CompareOptions(), hear)
+    assert told == [document["expected_read_units"]]
+    assert told[0] > 0
 
 
 @pytest.mark.parametrize(
