@@ -137,6 +137,13 @@ class Stage:
                     self.say(f"{before.phase} → {facts.phase}")
         self.say(f"{what}: {await self._progress('done', facts)}")
 
+    async def spell(self, seconds: float) -> None:
+        """Let the applications write for a while, and look on."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            await self._facts()
+            await asyncio.sleep(_POLL)
+
     async def switch(self, kind: str, what: str, gates: Gates) -> None:
         """Cut over or roll back; the program's own figures are kept."""
         answer = await self.ask(what, gates, kind, "--max-blocked", _MOST_BLOCKED_S)
@@ -177,15 +184,6 @@ class Stage:
             await asyncio.sleep(_BEAT)
             self.outcome.stall_ms = max(self.outcome.stall_ms, int((loop.time() - due) * 1000))
 
-    async def watch_agreement(self) -> None:
-        """Measure how far behind the comparison is at worst, once everything was compared in a phase that lasts."""
-        while True:
-            await asyncio.sleep(_POLL)
-            facts = await self._facts()
-            if facts.phase in {Phase.READY, Phase.BAKE} and facts.is_compared_since(facts.serving):
-                found = facts.reconciled[facts.serving]
-                self.outcome.see_ages(*(facts.age_ms(int(found[f"{kind}_through_ms"])) for kind in AGES))
-
     def _closed(self, gates: Gates, facts: Facts) -> list[str]:
         """Return the gates that do not pass; a comparison from before the phase is none."""
         shut = [gate for gate in gates(facts, self.limits) if not gate.passes]
@@ -194,7 +192,12 @@ class Stage:
         return told if fresh else [*told, "no comparison since the phase began"]
 
     async def _facts(self) -> Facts:
-        return await gather(self.ledger, self.database, self.plan, SystemClock())
+        """Gather the facts; keep how far behind the comparison is, once all was compared in a phase that lasts."""
+        facts = await gather(self.ledger, self.database, self.plan, SystemClock())
+        if facts.phase in {Phase.READY, Phase.BAKE} and facts.is_compared_since(facts.serving):
+            found = facts.reconciled[facts.serving]
+            self.outcome.see_ages(*(facts.age_ms(int(found[f"{kind}_through_ms"])) for kind in AGES))
+        return facts
 
     async def _progress(self, what: str, facts: Facts) -> str:
         told = [what, str(facts.phase)]

@@ -66,14 +66,13 @@ async def _play(stage: Stage) -> None:
     began = time.monotonic()
     try:
         async with asyncio.TaskGroup() as group:
-            watching = [group.create_task(watch()) for watch in (stage.watch_stalls, stage.watch_agreement)]
+            watching = group.create_task(stage.watch_stalls())
             for application in applications:
                 group.create_task(application.run())
             await _migrate(stage)
             for application in applications:
                 application.stop()
-            for watch in watching:
-                watch.cancel()
+            watching.cancel()
     finally:
         stage.outcome.traffic_seconds = time.monotonic() - began
         stage.outcome.take(stage.journal)
@@ -90,15 +89,15 @@ async def _migrate(stage: Stage) -> None:
     await stage.check("before the cutover")
     await stage.switch("cutover", "ready", cutover_gates)
     await stage.check("after the cutover")
-    await asyncio.sleep(_SPELL)
+    await stage.spell(_SPELL)
     await stage.switch("rollback", "reverse keeps up", rollback_gates)
     await stage.check("after the rollback", follows=False)
-    await asyncio.sleep(_SPELL)
+    await stage.spell(_SPELL)
     await stage.until("ready again", cutover_gates)
     await stage.check("before the second cutover")
     await stage.switch("cutover", "ready", cutover_gates)
     await stage.check("after the second cutover")
-    await asyncio.sleep(_SPELL)
+    await stage.spell(_SPELL)
     await stage.ask("bake", completion_gates, "complete", "--reason", "the demo is over")
     stage.outcome.worker_exit = await stage.program.stop_worker()
     stage.say(f"complete; the worker ended with code {stage.outcome.worker_exit}")
