@@ -6,6 +6,7 @@ Tests are marked by where they lie (tests/contract, …) and by what they ask fo
 import asyncio
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -42,6 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def local_database() -> Iterator[str]:
     """Endpoint URL of the database the user named, else of a DynamoDB Local that lives for the session."""
+    with a_database() as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def a_database() -> Iterator[str]:
+    """Yield the endpoint URL of the database the user named, else of a DynamoDB Local of one's own."""
     with pytest.MonkeyPatch.context() as environment:
         if chosen := endpoint_from_environment():
             if not (urlsplit(chosen).hostname or "").endswith(("amazonaws.com", "amazonaws.com.cn")):

@@ -14,11 +14,19 @@ from botocore.config import Config
 from tests.acceptance.legacy import Legacy
 from tests.acceptance.program import Program, environment_of
 from tests.acceptance.scene import Scene
+from tests.conftest import a_database
 
 SceneMaker = Callable[[], Scene]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def local_database() -> Iterator[str]:
+    """One for these tests alone: what they leave behind in streams makes it slow, at whatever comes after them."""
+    with a_database() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="package")
 def client(local_database: str) -> Iterator[Any]:
     """A second client of the database, independent of the program's."""
     region = os.environ.get("AWS_REGION", "us-east-1")
