@@ -5,53 +5,29 @@ changed · 4 fenced, another worker leads · 5 done, with warnings. Each command
 done by other modules.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from domain.errors import FatalError
 from domain.phases import Side
-from ledger.requests import Request, RequestKind
 from reconcile.comparison import Kind as Disagreement
-from service import console
-from service.console import ERR, carry_out
-from service.settings import Settings
+from service import cliswitch, console
+from service.cliparts import APP, Json, Ledger, Plan, Reason, settings_of
+from service.console import carry_out
 
-APP = typer.Typer(
-    name="tableturn",
-    help="Turns live DynamoDB tables into a single-table schema, and back, without losing a write.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+__all__ = ["APP", "main"]
+
+PARTS = (cliswitch,)
+"""Modules that add their commands to the program as they are imported."""
+
 QUARANTINE = typer.Typer(help="What could not be applied, and why.", no_args_is_help=True)
 APP.add_typer(QUARANTINE, name="quarantine")
-
-Plan = Annotated[
-    str | None, typer.Option("--plan", envvar="TABLETURN_PLAN", help="plan file, or name of a shipped plan")
-]
-Ledger = Annotated[str | None, typer.Option("--ledger", envvar="TABLETURN_LEDGER", help="name of the ledger table")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
-Reason = Annotated[str, typer.Option("--reason", help="why; stands in the history")]
 
 
 def main() -> None:
     """Run the program."""
     APP()
-
-
-def settings_of(**flags: object) -> Settings:
-    """Read environment and flags, and set the logs up; ends the process when a setting is wrong."""
-    from service.logs import set_up
-
-    try:
-        settings = Settings.from_environment(**flags)
-    except FatalError as error:
-        console.fail(error)
-    set_up(settings.log_level)
-    return settings
 
 
 @APP.command()
@@ -254,54 +230,6 @@ def compare(
 
 
 @APP.command()
-def cutover(
-    plan: Plan = None,
-    ledger: Ledger = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the gates and change nothing")] = False,
-    max_blocked: Annotated[float | None, typer.Option(help="s: take it back when writes are blocked longer")] = None,
-    json: Json = False,
-) -> None:
-    """Switch the application to the target: gates, fence, drain, verify, switch, unfence; or the earlier state.
-
-    Example: tableturn cutover --max-blocked 5
-    """
-    _switch(RequestKind.CUTOVER, settings_of(plan=plan, ledger=ledger), max_blocked, dry_run=dry_run, json=json)
-
-
-@APP.command()
-def rollback(
-    plan: Plan = None,
-    ledger: Ledger = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the gates and change nothing")] = False,
-    max_blocked: Annotated[float | None, typer.Option(help="s: take it back when writes are blocked longer")] = None,
-    json: Json = False,
-) -> None:
-    """Switch the application back to the legacy tables, which hold what was written since; repeatable.
-
-    Example: tableturn rollback --dry-run
-    """
-    _switch(RequestKind.ROLLBACK, settings_of(plan=plan, ledger=ledger), max_blocked, dry_run=dry_run, json=json)
-
-
-@APP.command()
-def complete(plan: Plan = None, ledger: Ledger = None, reason: Reason = "", json: Json = False) -> None:
-    """End the migration after its bake: no way back any more. BAKE → DONE.
-
-    Example: tableturn complete --reason "seven clean days"
-    """
-    _end(RequestKind.COMPLETE, settings_of(plan=plan, ledger=ledger), reason, json=json)
-
-
-@APP.command()
-def abort(plan: Plan = None, ledger: Ledger = None, reason: Reason = "", json: Json = False) -> None:
-    """Give the migration up before the switch; the legacy tables serve as ever.
-
-    Example: tableturn abort --reason "not this quarter"
-    """
-    _end(RequestKind.ABORT, settings_of(plan=plan, ledger=ledger), reason, json=json)
-
-
-@APP.command()
 def recapture(
     stream: Annotated[
         str | None, typer.Argument(help="a source's name, or `target`; none: every one with a gap")
@@ -362,34 +290,3 @@ def quarantine_drop(entry: Entry, reason: Reason, plan: Plan = None, ledger: Led
 
     settings = settings_of(plan=plan, ledger=ledger)
     carry_out(lambda: drop_quarantined(settings, entry, reason))
-
-
-def _switch(kind: RequestKind, settings: Settings, max_blocked: float | None, *, dry_run: bool, json: bool) -> None:
-    from service.commands import ask_worker, show_gates
-
-    if dry_run:
-        carry_out(lambda: show_gates(settings, kind, json=json))
-    facts: dict[str, Any] = {"by": console.operator()}
-    if max_blocked is not None:
-        facts["max_blocked_ms"] = int(max_blocked * 1000)
-    carry_out(lambda: ask_worker(settings, kind, facts, told=_teller(), json=json))
-
-
-def _end(kind: RequestKind, settings: Settings, reason: str, *, json: bool) -> None:
-    from service.commands import ask_worker
-
-    facts = {"by": console.operator(), "reason": reason or "asked for by the operator"}
-    carry_out(lambda: ask_worker(settings, kind, facts, told=_teller(), json=json))
-
-
-def _teller() -> Callable[[Request], None]:
-    """Return what prints each step once, as it begins."""
-    shown: set[str] = set()
-
-    def tell(request: Request) -> None:
-        step = request.answer.get("step")
-        if step and step not in shown:
-            shown.add(step)
-            ERR.print(f"  {request.answer.get('blocked_ms', 0) / 1000:6.2f} s  {step}")
-
-    return tell

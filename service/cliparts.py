@@ -1,0 +1,35 @@
+"""What every part of the command line shares: the program itself, the options that all know, and settings read once."""
+
+from typing import Annotated
+
+import typer
+
+from domain.errors import FatalError
+from service import console
+from service.settings import Settings
+
+APP = typer.Typer(
+    name="tableturn",
+    help="Turns live DynamoDB tables into a single-table schema, and back, without losing a write.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Plan = Annotated[
+    str | None, typer.Option("--plan", envvar="TABLETURN_PLAN", help="plan file, or name of a shipped plan")
+]
+Ledger = Annotated[str | None, typer.Option("--ledger", envvar="TABLETURN_LEDGER", help="name of the ledger table")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+Reason = Annotated[str, typer.Option("--reason", help="why; stands in the history")]
+
+
+def settings_of(**flags: object) -> Settings:
+    """Read environment and flags, and set the logs up; ends the process when a setting is wrong."""
+    from service.logs import set_up
+
+    try:
+        settings = Settings.from_environment(**flags)
+    except FatalError as error:
+        console.fail(error)
+    set_up(settings.log_level)
+    return settings

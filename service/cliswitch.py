@@ -1,0 +1,91 @@
+"""The part of the command line that moves the phase: cut over, roll back, complete, abort."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from ledger.requests import Request, RequestKind
+from service import console
+from service.cliparts import APP, Json, Ledger, Plan, Reason, settings_of
+from service.console import ERR, carry_out
+from service.settings import Settings
+
+
+@APP.command()
+def cutover(
+    plan: Plan = None,
+    ledger: Ledger = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the gates and change nothing")] = False,
+    max_blocked: Annotated[float | None, typer.Option(help="s: take it back when writes are blocked longer")] = None,
+    json: Json = False,
+) -> None:
+    """Switch the application to the target: gates, fence, drain, verify, switch, unfence; or the earlier state.
+
+    Example: tableturn cutover --max-blocked 5
+    """
+    _switch(RequestKind.CUTOVER, settings_of(plan=plan, ledger=ledger), max_blocked, dry_run=dry_run, json=json)
+
+
+@APP.command()
+def rollback(
+    plan: Plan = None,
+    ledger: Ledger = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the gates and change nothing")] = False,
+    max_blocked: Annotated[float | None, typer.Option(help="s: take it back when writes are blocked longer")] = None,
+    json: Json = False,
+) -> None:
+    """Switch the application back to the legacy tables, which hold what was written since; repeatable.
+
+    Example: tableturn rollback --dry-run
+    """
+    _switch(RequestKind.ROLLBACK, settings_of(plan=plan, ledger=ledger), max_blocked, dry_run=dry_run, json=json)
+
+
+@APP.command()
+def complete(plan: Plan = None, ledger: Ledger = None, reason: Reason = "", json: Json = False) -> None:
+    """End the migration after its bake: no way back any more. BAKE → DONE.
+
+    Example: tableturn complete --reason "seven clean days"
+    """
+    _end(RequestKind.COMPLETE, settings_of(plan=plan, ledger=ledger), reason, json=json)
+
+
+@APP.command()
+def abort(plan: Plan = None, ledger: Ledger = None, reason: Reason = "", json: Json = False) -> None:
+    """Give the migration up before the switch; the legacy tables serve as ever.
+
+    Example: tableturn abort --reason "not this quarter"
+    """
+    _end(RequestKind.ABORT, settings_of(plan=plan, ledger=ledger), reason, json=json)
+
+
+def _switch(kind: RequestKind, settings: Settings, max_blocked: float | None, *, dry_run: bool, json: bool) -> None:
+    from service.commands import ask_worker, show_gates
+
+    if dry_run:
+        carry_out(lambda: show_gates(settings, kind, json=json))
+    facts: dict[str, Any] = {"by": console.operator()}
+    if max_blocked is not None:
+        facts["max_blocked_ms"] = int(max_blocked * 1000)
+    carry_out(lambda: ask_worker(settings, kind, facts, told=_teller(), json=json))
+
+
+def _end(kind: RequestKind, settings: Settings, reason: str, *, json: bool) -> None:
+    from service.commands import ask_worker
+
+    facts = {"by": console.operator(), "reason": reason or "asked for by the operator"}
+    carry_out(lambda: ask_worker(settings, kind, facts, told=_teller(), json=json))
+
+
+def _teller() -> Callable[[Request], None]:
+    """Return what prints each step once, as it begins."""
+    shown: set[str] = set()
+
+    def tell(request: Request) -> None:
+        step = request.answer.get("step")
+        if step and step not in shown:
+            shown.add(step)
+            ERR.print(f"  {request.answer.get('blocked_ms', 0) / 1000:6.2f} s  {step}")
+
+    return tell
