@@ -34,7 +34,7 @@ class Moment(StrEnum):
 
 
 class Actuator(Protocol):
-    """Every method may be called again, after a crash too. They raise RefusedError naming what is wrong and the way out.
+    """Each method may be called again, after a crash too; each raises RefusedError naming cause and way out.
 
     TransientError is for what may pass by itself. ``to`` is the side that shall serve.
     """
