@@ -1,4 +1,5 @@
-"""The other AWS services: what stands around the tables. Nothing here writes.
+"""The other AWS services: the account around the tables, asked (`account`, which writes nothing) and acted on.
 
-Next: `aws.ports` for the nouns and the port, `aws.account` for the account itself.
+Next: `aws.ports` for the nouns and the port of the questions; `aws.calls`, which everything here goes through;
+`aws.topics` for notices.
 """

@@ -1,0 +1,52 @@
+"""An AWS account on this machine, a hand of its root's, and our calls to it, which a test may watch and interrupt."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from aws.calls import Calls, connect_calls
+from tests.acceptance.account import REGION, ROOT, Cloud, run_account
+
+Deed = Callable[[], object]
+
+
+class Watched(Calls):
+    """Calls that remember what was asked, and let something happen just before one is made."""
+
+    def __init__(self, calls: Calls) -> None:
+        super().__init__(calls._clients, calls.region)
+        self.made: list[tuple[str, dict[str, Any]]] = []
+        self._before: list[tuple[str, Deed]] = []
+
+    def before(self, operation: str, *deeds: Deed) -> None:
+        """Do these, one each of the next times that an operation is called."""
+        self._before += [(operation, deed) for deed in deeds]
+
+    def parameters(self, operation: str) -> list[dict[str, Any]]:
+        return [parameters for made, parameters in self.made if made == operation]
+
+    async def _call(self, service: str, operation: str, parameters: Any) -> dict[str, Any]:
+        for place, (awaited, deed) in enumerate(self._before):
+            if awaited == operation:
+                del self._before[place]
+                deed()
+                break
+        self.made.append((operation, dict(parameters)))
+        return await super()._call(service, operation, parameters)
+
+
+@pytest.fixture(scope="package")
+def cloud() -> Iterator[Cloud]:
+    with run_account() as account:
+        yield account
+
+
+@pytest.fixture
+async def calls(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    for name, value in ROOT.items():
+        monkeypatch.setenv(name, value)
+    async with connect_calls(region=REGION, endpoint_url=cloud.url) as opened:
+        yield Watched(opened)
