@@ -21,6 +21,12 @@ from ledger.requests import Request, RequestKind, RequestState
 _HEARTBEAT = 5.0
 """Seconds between signs of life in the ledger."""
 
+_SETTLE_AGAIN = 5.0
+"""Seconds between tries to settle what a switch has left."""
+
+_PREVIEWED = 300.0
+"""Seconds between looks whether every actuator can be reached."""
+
 _SIDES = {RequestKind.CUTOVER: Side.TARGET, RequestKind.ROLLBACK: Side.SOURCE}
 _ENDS = {RequestKind.COMPLETE: Phase.DONE, RequestKind.ABORT: Phase.ABORTED}
 _ASKED = (*_SIDES, *_ENDS, RequestKind.RECAPTURE)
@@ -50,6 +56,13 @@ class Director:
     async def run(self) -> None:
         """Direct until the migration is over or the process is told to stop."""
         await self._recover()
+        async with asyncio.TaskGroup() as group:
+            settling = group.create_task(self._keep_settled())
+            await self._direct()
+            settling.cancel()
+
+    async def _direct(self) -> None:
+        """Go round by round."""
         while not self._ports.stopping.is_set():
             await self._show_life()
             facts = await self._facts()
@@ -63,6 +76,9 @@ class Director:
 
     async def _recover(self) -> None:
         """After a crash: a switch is taken back unless its unfence took place, and its asker is told which."""
+        switch = await self._ledger.switches.current()
+        if switch is not None and switch.is_open:
+            await self._ports.switch.acting.lift_fences(switch)
         await take_back(self._ledger, "the worker was restarted")
         for kind in _ASKED:
             for request in await self._ledger.requests.waiting(kind):
@@ -70,6 +86,16 @@ class Director:
                     done = await self._took_place(request)
                     why = "it took place" if done else "the worker was restarted; the earlier state is back"
                     await self._ledger.requests.answer(request, done=done, switched=done, why=why)
+
+    async def _keep_settled(self) -> None:
+        """Bring what actuators owe to its end, as often as it takes; look now and then whether they can be reached."""
+        acting, looked = self._ports.switch.acting, float("-inf")
+        while True:
+            trouble, now = await acting.settle(), self._clock.monotonic()
+            if trouble or now - looked >= _PREVIEWED:
+                await acting.preview((await self._ledger.migration.state()).flag.serving.other)
+                looked = now
+            await asyncio.sleep(_SETTLE_AGAIN)
 
     async def _took_place(self, request: Request) -> bool:
         """Tell whether what a request asked for has happened, by what stands in the ledger."""
@@ -102,6 +128,8 @@ class Director:
             request = await self._ledger.requests.take(request)
         except ConditionFailed:
             return  # withdrawn at the last moment
+        if request.kind in _SIDES:
+            await self._ports.switch.acting.preview(_SIDES[request.kind])
         self._alive = float("-inf")  # the gates must know whether writes may still land *now*
         await self._show_life()
         facts = await self._facts()
@@ -143,6 +171,7 @@ class Director:
             "blocked_ms": int(result.blocked * 1000),
             "verified": result.verified,
             "steps": steps,
+            "unsettled": list(result.unsettled),
         }
         await self._ledger.history.add(request.kind, **outcome)
         await self._ledger.evidence.put(f"switch/{request.kind}", outcome)

@@ -6,12 +6,15 @@ the point of no return; it settles flag, phase, marks, spans and journal in one 
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
+from cutover.acting import Acting
+from cutover.actuators import Moment
 from cutover.marking import Marker
-from domain.clock import Clock
+from domain.clock import Clock, credible
 from domain.cuts import Cut, Span
 from domain.errors import ConditionFailed, RefusedError, TransientError, first_of
 from domain.phases import Phase, Side
@@ -29,8 +32,14 @@ from mapping.plan import Plan
 _POLL = 0.1
 """Seconds between looks at what a step waits for; the bell shortens them."""
 
+_NEAR_MS = 2_000
+"""Lag, in milliseconds, that counts as near zero: an idle shard says once a second that it is at its tip."""
+
 _ROUNDS = 10
 """Rounds of taking back against a transaction that may still land."""
+
+Marks: TypeAlias = dict[str, str]
+"""Mark ids by stream."""
 
 Report = Callable[[str, float], Awaitable[None]]
 """Told each step as it begins, with the seconds since writes were blocked."""
@@ -38,11 +47,15 @@ Report = Callable[[str, float], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class SwitchSettings:
-    """Seconds: how stale an application's view of the flag may be, its longest request, and writes blocked at most."""
+    """Seconds: how stale an application's view of the flag may be, its longest request, and writes blocked at most.
+
+    ``approach``: how long what comes before the fence may take, while nothing is blocked.
+    """
 
     staleness: float = 1.0
     longest_request: float = 2.0
     max_blocked: float = 10.0
+    approach: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +69,15 @@ class SwitchPorts:
     clock: Clock
     bell: Bell
     settings: SwitchSettings
+    acting: Acting
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchResult:
     """How it ended: switched or taken back, why, and for how long writes were blocked (seconds, by step).
 
-    ``verified``: what was compared under the fence, everything or what changed; empty before that.
+    ``steps``: when each began, in seconds since the fence, those before it since the beginning. ``verified``: what was
+    compared under the fence, everything or what changed; empty before that. ``unsettled``: what actuators still owe.
     """
 
     switched: bool
@@ -70,6 +85,7 @@ class SwitchResult:
     blocked: float
     steps: dict[str, float]
     verified: str
+    unsettled: tuple[str, ...] = ()
 
 
 class SwitchSequence:
@@ -88,10 +104,12 @@ class SwitchSequence:
         self._asked: Request | None = None
         self._within_ms = self._fenced_ms = 0
         self._verified = ""
+        self._is_blocked = False
         self.result: SwitchResult | None = None
 
     async def run(self, *, max_blocked: float) -> SwitchResult:
         """Switch, or take everything back when a step fails or ``max_blocked`` seconds pass before the unfence."""
+        await self._check_settled()
         state = await self._ledger.migration.state()
         self._journal = await self._ledger.switches.begin(
             Switch(secrets.token_hex(6), self._to, state.phase, "begin", True, {}, {}, {"request": self._request_id})
@@ -105,7 +123,22 @@ class SwitchSequence:
             await self._ports.marker.clear()
         return self.result
 
+    async def _check_settled(self) -> None:
+        """Raise RefusedError while the last switch is not settled: what stood before it could not be told any more."""
+        unsettled = await self._ports.acting.settle()
+        if unsettled:
+            message = f"the last switch is not settled: {'; '.join(unsettled)}"
+            raise RefusedError(message, hint="nothing was changed; mend that, the worker tries again by itself")
+
     async def _to_an_outcome(self, max_blocked: float) -> SwitchResult:
+        approach = self._ports.settings.approach
+        try:
+            async with asyncio.timeout(approach):
+                await self._approach()
+        except TimeoutError:
+            return await self._failed(f"preparing took longer than {approach} s; writes were never blocked")
+        except (RefusedError, TransientError) as error:
+            return await self._failed(str(error))
         try:
             async with asyncio.timeout(max_blocked):
                 await self._steps_in_order()
@@ -113,29 +146,45 @@ class SwitchSequence:
             return await self._failed(f"writes were blocked for {max_blocked} s: the deadline passed")
         except (RefusedError, TransientError) as error:
             return await self._failed(str(error))
-        return SwitchResult(True, "switched", self._blocked(), self._steps, self._verified)
+        return self._ended("switched", switched=True)
+
+    async def _approach(self) -> None:
+        """What needs no fence: slow actuators, then wait until little is left to drain."""
+        async with self._step("prepare"):
+            await self._ports.acting.carry_out(self._switch, Moment.PREPARE)
+        async with self._step("approach"):
+            await self._come_near()
 
     async def _steps_in_order(self) -> None:
         drained = await self._streams(self._to.other)
         opened = await self._streams(self._to)
         self._began = self._ports.clock.monotonic()
-        await self._step("fence")
-        await self._fence()
-        await self._step("drain", drain_marks=_new_marks(drained))
-        cuts = await self._mark(drained, self._switch.drain_marks)
-        await self._step("verify")
-        await self._verify()
-        await self._step("settle")
-        await self._settle()
-        await self._step("mark", open_marks=_new_marks(opened))
-        cuts |= await self._mark(opened, self._switch.open_marks)
-        await self._step("switch")
-        state = await self._ledger.migration.state()
-        state = await self._ledger.migration.move(
-            state, state.phase, why="switch", change=StateChange(serving=self._to, writable=False)
-        )
-        await self._step("unfence")
+        self._is_blocked = True
+        async with self._step("fence"):
+            await self._fence()
+        async with self._step("drain", drain=_new_marks(drained)):
+            cuts = await self._mark(drained, self._switch.drain_marks)
+        async with self._step("verify"):
+            await self._verify()
+        async with self._step("settle"):
+            await self._settle()
+        async with self._step("mark", opening=_new_marks(opened)):
+            cuts |= await self._mark(opened, self._switch.open_marks)
+        async with self._step("switch"):
+            state = await self._turn()
+        async with self._step("smoke"):
+            await self._ports.acting.carry_out(self._switch, Moment.SMOKE)
+        await self._begin("unfence")
         await self._unfence(state, cuts)
+
+    async def _come_near(self) -> None:
+        """Wait until every stream that will be drained is at its tip: what is left then is drained in a moment."""
+        while True:
+            now = self._ports.clock.wall_ms()
+            through = [await self._ledger.streams.through_ms(each) for each in await self._streams(self._to.other)]
+            if all(now - credible(each, now) <= _NEAR_MS for each in through):
+                return
+            await self._ports.bell.wait(_POLL)
 
     async def _fence(self) -> None:
         """Close the serving side for writes; it holds once every application has had time to see it."""
@@ -143,6 +192,7 @@ class SwitchSequence:
         phase = Phase.CUTOVER if self._to is Side.TARGET else state.phase
         await self._ledger.migration.move(state, phase, why="fence", change=StateChange(writable=False))
         await asyncio.sleep(self._ports.settings.staleness + self._ports.settings.longest_request)
+        await self._ports.acting.carry_out(self._switch, Moment.FENCE)  # now: sooner it would meet writes under way
         self._fenced_ms = self._ports.clock.wall_ms()
 
     async def _mark(self, streams: list[StreamRow], marks: dict[str, str]) -> dict[str, Cut]:
@@ -190,6 +240,14 @@ class SwitchSequence:
         while self._to is Side.TARGET and await self._ledger.tombstones.count(self._ports.plan.sources, at_most=1):
             await self._ports.bell.wait(_POLL)
 
+    async def _turn(self) -> State:
+        """Let the other side serve, not writable yet, and tell everybody who does not read the flag."""
+        state = await self._ledger.migration.state()
+        turned = StateChange(serving=self._to, writable=False)
+        state = await self._ledger.migration.move(state, state.phase, why="switch", change=turned)
+        await self._ports.acting.carry_out(self._switch, Moment.SWITCH)
+        return state
+
     async def _unfence(self, state: State, cuts: dict[str, Cut]) -> None:
         """Open the other side: the point of no return, one transaction."""
         actions: list[Action] = [self._ledger.switches.close_action(self._switch)]
@@ -217,10 +275,22 @@ class SwitchSequence:
 
     async def _failed(self, why: str) -> SwitchResult:
         """Take everything back, unless the unfence took place although its answer was lost."""
+        if not await self._took_place():
+            await self._ports.acting.lift_fences(self._switch)
         switched = await take_back(self._ledger, why)
         await self._withdraw()
         self._ports.bell.ring()
-        return SwitchResult(switched, "switched" if switched else why, self._blocked(), self._steps, self._verified)
+        unsettled = await self._ports.acting.settle()
+        return self._ended("switched" if switched else why, switched=switched, unsettled=unsettled)
+
+    async def _took_place(self) -> bool:
+        """Tell whether the journal is closed: the unfence closes it."""
+        switch = await self._ledger.switches.current()
+        return switch is None or not switch.is_open
+
+    def _ended(self, why: str, *, switched: bool, unsettled: Sequence[str] = ()) -> SwitchResult:
+        blocked = self._blocked() if self._is_blocked else 0.0
+        return SwitchResult(switched, why, blocked, self._steps, self._verified, tuple(unsettled))
 
     async def _withdraw(self) -> None:
         """Let nobody go on with a verification that was asked for in vain."""
@@ -231,25 +301,24 @@ class SwitchSequence:
             with suppress(ConditionFailed):  # answered at this moment
                 await self._ledger.requests.answer(request, done=False, why="the switch was taken back")
 
+    @asynccontextmanager
     async def _step(
-        self,
-        step: str,
-        *,
-        drain_marks: dict[str, str] | None = None,
-        open_marks: dict[str, str] | None = None,
-    ) -> None:
-        """Write the next step, with the marks it will put, into the journal and tell whoever watches."""
+        self, step: str, *, drain: Marks | None = None, opening: Marks | None = None
+    ) -> AsyncIterator[None]:
+        """Write a step down before it is taken, with the marks that it will put, and after it."""
         journal = self._switch
-        self._journal = await self._ledger.switches.save(
-            replace(
-                journal,
-                step=step,
-                drain_marks=drain_marks or journal.drain_marks,
-                open_marks=open_marks or journal.open_marks,
-            )
+        self._journal = replace(
+            journal, drain_marks=drain or journal.drain_marks, open_marks=opening or journal.open_marks
         )
+        await self._begin(step)
+        yield
+        self._journal = await self._ledger.switches.save(replace(self._switch, is_taken=True))
+
+    async def _begin(self, step: str) -> None:
+        """Write the next step into the journal and tell whoever watches."""
+        self._journal = await self._ledger.switches.save(replace(self._switch, step=step, is_taken=False))
         self._steps[step] = round(self._blocked(), 3)
-        await self._report(step, self._blocked())
+        await self._report(step, self._blocked() if self._is_blocked else 0.0)
 
     async def _streams(self, side: Side) -> list[StreamRow]:
         return [stream for stream in await self._ledger.streams.all() if stream.side is side]

@@ -7,6 +7,7 @@ from domain.clock import Clock
 from domain.guards import UNGUARDED, WriteGuard
 from domain.tables import KeyAttribute, TableDefinition
 from dynamo.ports import Items
+from ledger.acts import Acts
 from ledger.cursors import Segments
 from ledger.echoes import Echoes
 from ledger.findings import Evidence, Quarantine
@@ -47,6 +48,7 @@ class Ledger:
     echoes: Echoes
     requests: Requests
     switches: Switches
+    acts: Acts
 
     @classmethod
     def over(cls, rows: Rows, clock: Clock, *, who: str) -> Self:
@@ -66,6 +68,7 @@ class Ledger:
             Echoes(rows),
             Requests(rows, clock),
             Switches(rows),
+            Acts(rows),
         )
 
 

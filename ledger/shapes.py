@@ -203,8 +203,10 @@ SHAPES: Final[Mapping[str, Shape]] = {
             "drain_marks": _NAMES,
             "open_marks": _NAMES,
             "facts": _ANYTHING,
-        }
+        },
+        optional={"taken": _TRUTH},
     ),
+    "acts": Shape({"moment": _TEXT, "state": _one_of("begun", "done", "undone"), "standing": _ANYTHING}),
     "requests/cutover": Shape({**_ASKED.fields, "facts": _SWITCHED}),
     "requests/rollback": Shape({**_ASKED.fields, "facts": _SWITCHED}),
     "requests/recapture": Shape({**_ASKED.fields, "facts": _RECAPTURED}),

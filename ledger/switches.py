@@ -18,7 +18,8 @@ _PARTITION, _NAME = "switch", "current"
 class Switch:
     """One cutover (``to`` is the target) or rollback (``to`` is the source).
 
-    ``came_from`` is the phase to return to; ``drain_marks`` and ``open_marks`` are mark ids by stream.
+    ``came_from`` is the phase to return to; ``drain_marks`` and ``open_marks`` are mark ids by stream; ``is_taken``
+    tells whether ``step`` has come to its end.
     """
 
     switch_id: str
@@ -29,6 +30,7 @@ class Switch:
     drain_marks: dict[str, str]
     open_marks: dict[str, str]
     facts: Fields
+    is_taken: bool = False
     revision: int = 0
     fence: int = 0
 
@@ -81,6 +83,7 @@ def _fields(switch: Switch) -> Fields:
         "drain_marks": switch.drain_marks,
         "open_marks": switch.open_marks,
         "facts": switch.facts,
+        "taken": switch.is_taken,
     }
 
 
@@ -95,6 +98,7 @@ def _switch(row: Row) -> Switch:
         fields["drain_marks"],
         fields["open_marks"],
         fields["facts"],
+        fields.get("taken", False),
         row.revision,
         row.fence,
     )

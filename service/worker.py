@@ -19,6 +19,7 @@ from apply.door import Door
 from apply.returns import ReturnDoor
 from backfill.runner import Backfill
 from backfill.walk import CopyPorts, CopySettings
+from cutover.acting import Acting
 from cutover.facts import gather
 from cutover.marking import Marker
 from cutover.runner import Director, DirectorPorts
@@ -181,6 +182,7 @@ class Worker:
             SwitchSettings(
                 settings.flag_staleness_seconds, settings.longest_request_seconds, settings.max_blocked_seconds
             ),
+            Acting((), ledger, guard),
         )
         compare = ComparePorts(database, plan, self._clock, _comparing(settings))
         comparison = Comparison(compare)

@@ -16,6 +16,8 @@ from apply.door import Door
 from apply.returns import ReturnDoor
 from backfill.runner import Backfill
 from backfill.walk import CopyPorts, CopySettings, Walk
+from cutover.acting import Acting
+from cutover.actuators import Act
 from cutover.gates import Limits
 from cutover.marking import Marker
 from cutover.runner import Director, DirectorPorts
@@ -109,6 +111,7 @@ class Crew:
         self.stopping = asyncio.Event()
         self.counts: Counts = Counter()
         self.touched = Touched()
+        self.acts: list[Act] = []
         self.held: list[Seam] = []
         self.gaps: list[str] = []
         self._kept = False
@@ -236,7 +239,8 @@ class Crew:
         door = Door(database, plan.target, guard=guard)
         around = Surroundings(database, ledger, clock, bell, tempo.pace, stopping)
         marker = Marker(database, ledger, bell, guard=guard)
-        switch = SwitchPorts(plan, ledger, marker, guard, clock, bell, tempo.switch)
+        acting = Acting(self.acts, ledger, guard)
+        switch = SwitchPorts(plan, ledger, marker, guard, clock, bell, tempo.switch, acting)
         compare = ComparePorts(database, plan, clock, tempo.compare)
         comparison = Comparison(compare)
         copying = CopyPorts(database, plan, door, ledger, guard, clock, bell, stopping, tempo.copying)

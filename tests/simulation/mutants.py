@@ -111,8 +111,8 @@ MUTANTS = [
                 "cutover.sequence",
                 "cuts |= await self._mark(opened, self._switch.open_marks)",
                 "cuts |= {stream.name: Cut() for stream in opened}\n"
-                "        for name, mark in self._switch.open_marks.items():\n"
-                "            await self._ledger.marks.announce(mark, name)",
+                "            for name, mark in self._switch.open_marks.items():\n"
+                "                await self._ledger.marks.announce(mark, name)",
             ),
         ),
     ),
@@ -155,10 +155,10 @@ MUTANTS = [
                 "cutover.sequence",
                 "cuts = await self._mark(drained, self._switch.drain_marks)",
                 "cuts = {}\n"
-                "        for stream in drained:\n"
-                "            shards = await self._ledger.streams.shards(stream.name)\n"
-                "            await self._ledger.marks.announce(self._switch.drain_marks[stream.name], stream.name)\n"
-                "            cuts[stream.name] = Cut({name: shard.checkpoint or 0 for name, shard in shards.items()})",
+                "            for stream, mark in ((each, self._switch.drain_marks[each.name]) for each in drained):\n"
+                "                shards = await self._ledger.streams.shards(stream.name)\n"
+                "                await self._ledger.marks.announce(mark, stream.name)\n"
+                "                cuts[stream.name] = Cut({name: at.checkpoint or 0 for name, at in shards.items()})",
             ),
         ),
     ),
