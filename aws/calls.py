@@ -19,8 +19,9 @@ _CONFIG: Final = AioConfig(retries={"mode": "standard", "total_max_attempts": 5}
 _FORBIDDEN: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedAccess",
                                "AuthorizationError", "AuthorizationErrorException"})  # fmt: skip
 _BUSY: Final = frozenset({"ResourceConflictException", "ResourceInUseException", "LimitExceededException",
-                          "TooManyUpdates", "TooManyRequestsException"})  # fmt: skip
-"""Another change of the same thing is under way: Lambda, DynamoDB, Systems Manager."""
+                          "TooManyUpdates", "TooManyRequestsException", "BackupInUseException", "TableInUseException",
+                          "ContinuousBackupsUnavailableException"})  # fmt: skip
+"""Another change of the same thing is under way: Lambda, DynamoDB and its backups, Systems Manager."""
 _SERVER_ERROR: Final = 500
 
 

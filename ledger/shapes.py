@@ -218,6 +218,10 @@ SHAPES: Final[Mapping[str, Shape]] = {
         {**_COMPARED, "scanned_through_ms": _COUNT, "scan_ms": _COUNT, "at_ms": _COUNT}, optional={"state": _COUNT}
     ),
     "evidence/switch": Shape({"blocked_ms": _COUNT, "at_ms": _COUNT}),
+    "evidence/backups": Shape(
+        {"arn": _TEXT, "name": _TEXT, "made_ms": _COUNT, "available": _TRUTH, "pitr": _TRUTH, "at_ms": _COUNT},
+        optional={"earliest_ms": _COUNT, "latest_ms": _COUNT},
+    ),
     "evidence": Shape({"at_ms": _COUNT}),
     "history": Shape({"event": _TEXT, "at_ms": _COUNT, "who": _TEXT}),
 }

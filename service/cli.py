@@ -12,13 +12,13 @@ import typer
 
 from domain.phases import Side
 from reconcile.comparison import Kind as Disagreement
-from service import cliswitch, console
+from service import clikeeping, cliswitch, console
 from service.cliparts import APP, Json, Ledger, Plan, Reason, settings_of
 from service.console import carry_out
 
 __all__ = ["APP", "main"]
 
-PARTS = (cliswitch,)
+PARTS = (cliswitch, clikeeping)
 """Modules that add their commands to the program as they are imported."""
 
 QUARANTINE = typer.Typer(help="What could not be applied, and why.", no_args_is_help=True)
@@ -96,12 +96,13 @@ def init(
         Path | None, typer.Option("--report", help="proof that `tableturn plan --report` wrote; refused when it failed")
     ] = None,
     override: Annotated[str, typer.Option("--override", help="why a failed or stale proof is accepted")] = "",
+    backups: Annotated[bool, typer.Option("--backups", help="then back every source up: `tableturn backup`")] = False,
     dry_run: Annotated[
         bool | None, typer.Option("--dry-run", envvar="DRY_RUN", help="only say what would be done")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Create the ledger, the target tables and streams if asked; PLANNED → CAPTURE.
+    """Create the ledger, the target tables, streams and backups if asked; PLANNED → CAPTURE.
 
     Example: tableturn init --report plan.json --create-targets --enable-streams
     """
@@ -110,7 +111,7 @@ def init(
 
     settings = settings_of(plan=plan, ledger=ledger, dry_run=dry_run)
     options = InitOptions(create_targets, enable_streams, report, override, dry_run=settings.dry_run)
-    carry_out(lambda: initialise_migration(settings, options, json=json))
+    carry_out(lambda: initialise_migration(settings, options, backups=backups, json=json))
 
 
 @APP.command()

@@ -39,6 +39,7 @@ from service.planning import PlanOptions, proven
 from service.planreport import page
 from service.reconcilereport import page as reconcile_page
 from service.reconciling import CompareOptions, compared
+from service.safekeeping import Occasion, back_up_sources
 from service.session import Session, account_around, ledger_name, session
 from service.settings import Settings
 from service.status import status
@@ -72,11 +73,13 @@ async def print_policy(settings: Settings, account: str) -> Exit:
     return Exit.DONE
 
 
-async def initialise_migration(settings: Settings, options: InitOptions, *, json: bool) -> Exit:
+async def initialise_migration(settings: Settings, options: InitOptions, *, backups: bool, json: bool) -> Exit:
     """``tableturn init``."""
     async with session(settings) as opened:
         ledger = ledger_name(settings, opened.plan)
         steps = await initialise(opened.database, opened.plan, opened.clock, options, ledger_name=ledger, who="init")
+        if backups:
+            steps += await back_up_sources(opened, Occasion.BEFORE)
     if json:
         as_json({"ledger": ledger, "dry_run": options.dry_run, "steps": steps})
     else:

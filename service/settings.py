@@ -53,7 +53,7 @@ class Settings(BaseModel):
         None, description="where IAM, Lambda … answer; none: AWS, or nobody when DynamoDB has an endpoint"
     )
     region: str | None = Field(None, description="AWS region; none: what the AWS profile says")
-    dry_run: bool = Field(default=False, description="init: say what would be done, and do nothing")
+    dry_run: bool = Field(default=False, description="only say what would be done, where a command knows --dry-run")
     log_level: str = Field("info", pattern="(?i)^(debug|info|warning|warn|error)$", description="least level logged")
     lease_seconds: Seconds = Field(10.0, gt=0, description="s: a standby takes over after it; 5 at least where busy")
     request_seconds: Seconds = Field(3.0, gt=0, description="s: longest time-out of one write; fits into the lease")

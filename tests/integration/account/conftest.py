@@ -1,12 +1,15 @@
 """An AWS account on this machine, a hand of its root's, and our calls to it, which a test may watch and interrupt."""
 
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 
 from aws.calls import Calls, connect_calls
+from dynamo.aws import connect
 from tests.acceptance.account import REGION, ROOT, Cloud, run_account
+from tests.world import Venue, World
 
 Deed = Callable[[], object]
 
@@ -50,3 +53,10 @@ async def calls(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         monkeypatch.setenv(name, value)
     async with connect_calls(region=REGION, endpoint_url=cloud.url) as opened:
         yield Watched(opened)
+
+
+@pytest.fixture
+async def world(cloud: Cloud, calls: Watched) -> AsyncIterator[World]:
+    """A migration of two sources in that account, initialised."""
+    async with connect(endpoint_url=cloud.url, region=REGION) as database:
+        yield await Venue.on(database, f"t{uuid.uuid4().hex[:8]}").world("tyler-setup", "users", "refresh-tokens")

@@ -1,0 +1,42 @@
+"""The part of the command line that keeps data safe around a switch: backups, restores, archive and clearing up."""
+
+from typing import Annotated
+
+import typer
+
+from service.cliparts import APP, Json, Ledger, Plan, settings_of
+from service.console import carry_out
+
+DryRun = Annotated[bool | None, typer.Option("--dry-run", envvar="DRY_RUN", help="only say what would be done")]
+
+
+@APP.command()
+def backup(
+    plan: Plan = None,
+    ledger: Ledger = None,
+    final: Annotated[
+        bool, typer.Option("--final/--before", help="name it as one of the switch, or as one before the migration")
+    ] = False,
+    targets: Annotated[bool, typer.Option("--targets", help="back the target up as well")] = False,
+    enable_pitr: Annotated[
+        bool, typer.Option("--enable-pitr", help="switch point-in-time recovery on where it is off")
+    ] = False,
+    recovery_days: Annotated[
+        int | None, typer.Option(min=1, max=35, help="with --enable-pitr: days that recovery goes back")
+    ] = None,
+    dry_run: DryRun = None,
+    json: Json = False,
+) -> None:
+    """Back every source up, wait until each backup can be restored, and verify point-in-time recovery.
+
+    Exit code 5 when recovery is off somewhere.
+
+    Example: tableturn backup --before --enable-pitr
+    """
+    from service.keepingcommands import back_up
+    from service.safekeeping import Occasion, Recoverable
+
+    settings = settings_of(plan=plan, ledger=ledger, dry_run=dry_run)
+    occasion = Occasion.FINAL if final else Occasion.BEFORE
+    recoverable = Recoverable(enable_pitr, recovery_days)
+    carry_out(lambda: back_up(settings, occasion, recoverable, targets=targets, json=json))
