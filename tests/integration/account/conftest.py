@@ -12,6 +12,7 @@ from tests.acceptance.account import REGION, ROOT, Cloud, run_account
 from tests.world import Venue, World
 
 Deed = Callable[[], object]
+Answer = dict[str, Any]
 
 
 class Watched(Calls):
@@ -19,24 +20,30 @@ class Watched(Calls):
 
     def __init__(self, calls: Calls) -> None:
         super().__init__(calls._clients, calls.region)
-        self.made: list[tuple[str, dict[str, Any]]] = []
+        self.made: list[tuple[str, Answer]] = []
         self._before: list[tuple[str, Deed]] = []
+        self._said: dict[str, Callable[[Answer], Answer]] = {}
 
     def before(self, operation: str, *deeds: Deed) -> None:
         """Do these, one each of the next times that an operation is called."""
         self._before += [(operation, deed) for deed in deeds]
 
-    def parameters(self, operation: str) -> list[dict[str, Any]]:
+    def says(self, operation: str, change: Callable[[Answer], Answer]) -> None:
+        """Change what an operation answers from now on: what the emulator never says, and AWS does."""
+        self._said[operation] = change
+
+    def parameters(self, operation: str) -> list[Answer]:
         return [parameters for made, parameters in self.made if made == operation]
 
-    async def _call(self, service: str, operation: str, parameters: Any) -> dict[str, Any]:
+    async def _call(self, service: str, operation: str, parameters: Any) -> Answer:
         for place, (awaited, deed) in enumerate(self._before):
             if awaited == operation:
                 del self._before[place]
                 deed()
                 break
         self.made.append((operation, dict(parameters)))
-        return await super()._call(service, operation, parameters)
+        answer = await super()._call(service, operation, parameters)
+        return self._said[operation](answer) if operation in self._said else answer
 
 
 @pytest.fixture(scope="package")
