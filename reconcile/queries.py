@@ -87,6 +87,13 @@ class Questioner:
             return len([each async for each in self._legacy(pattern, asked)])
         return len([each async for each in self._target(pattern, asked, limit=None)])
 
+    async def answers_at_all(self, pattern: AccessPattern, asked: Item, side: Side) -> bool:
+        """Tell whether one side answers with anything; it is not read any further than that."""
+        found = self._legacy(pattern, asked) if side is Side.SOURCE else self._target(pattern, asked, limit=None)
+        async for _ in found:
+            return True
+        return False
+
     async def ask(self, pattern: AccessPattern, cases: Iterable[Item]) -> Outcome:
         """Ask one pattern for these items."""
         outcome = Outcome()

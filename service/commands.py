@@ -91,12 +91,16 @@ async def initialise_migration(settings: Settings, options: InitOptions, *, back
 
 async def run_worker(settings: Settings, *, standby: bool) -> Exit:
     """``tableturn run``."""
+    from service.levers import acts_of
     from service.metrics import Meter
     from service.worker import Worker
 
     meter = Meter()
-    async with session(settings, observer=meter) as opened:
-        worker = Worker(opened.database, opened.plan, settings, meter)
+    async with (
+        session(settings, observer=meter) as opened,
+        acts_of(settings, opened.plan, opened.database) as acts,
+    ):
+        worker = Worker(opened.database, opened.plan, settings, meter, acts)
         await worker.run(ledger_table=opened.ledger.rows.table, standby=standby)
     return Exit.DONE
 

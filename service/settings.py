@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "reconcile_interval_seconds": "TABLETURN_RECONCILE_INTERVAL_SECONDS",
     "reconcile_read_units": "TABLETURN_RECONCILE_READ_UNITS",
     "folder": "TABLETURN_FOLDER",
+    "switch_file": "TABLETURN_SWITCH_FILE",
     "auto_repair": "TABLETURN_AUTO_REPAIR",
     "auto_repair_kinds": "TABLETURN_AUTO_REPAIR_KINDS",
     "page_items": "TABLETURN_PAGE_ITEMS",
@@ -71,6 +72,9 @@ class Settings(BaseModel):
     )
     folder: Path | None = Field(
         None, description="where a comparison keeps what it has seen; none: nowhere, and one that is killed begins anew"
+    )
+    switch_file: Path | None = Field(
+        None, description="what acts with a switch besides the flag (docs/reference/switch-file.md); none: nothing does"
     )
     auto_repair: int = Field(
         0, ge=0, le=10_000, description="so many items that disagree are mended without being asked; more are not"

@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
@@ -20,6 +20,7 @@ from apply.returns import ReturnDoor
 from backfill.runner import Backfill
 from backfill.walk import CopyPorts, CopySettings
 from cutover.acting import Acting
+from cutover.actuators import Act
 from cutover.facts import gather
 from cutover.marking import Marker
 from cutover.runner import Director, DirectorPorts
@@ -87,12 +88,15 @@ class Engines:
 class Worker:
     """One process of the service."""
 
-    def __init__(self, database: Database, plan: Plan, settings: Settings, meter: Meter) -> None:
-        """Nothing is read or written before `run`."""
+    def __init__(
+        self, database: Database, plan: Plan, settings: Settings, meter: Meter, acts: Sequence[Act] = ()
+    ) -> None:
+        """``acts``: what acts with a switch besides the flag. Nothing is read or written before `run`."""
         self._database = database
         self._plan = plan
         self._settings = settings
         self._meter = meter
+        self._acts = acts
         self._clock = SystemClock()
         self._bell = Bell()
         self._stopping = asyncio.Event()
@@ -182,7 +186,7 @@ class Worker:
             SwitchSettings(
                 settings.flag_staleness_seconds, settings.longest_request_seconds, settings.max_blocked_seconds
             ),
-            Acting((), ledger, guard),
+            Acting(self._acts, ledger, guard),
         )
         compare = ComparePorts(database, plan, self._clock, _comparing(settings))
         comparison = Comparison(compare)
