@@ -10,17 +10,22 @@ from aws.calls import Calls, connect_calls
 from aws.environments import LambdaEnvironment
 from aws.parameters import StoreParameter
 from cutover.actuators import Act, Actuator
+from cutover.hooks import CommandHook, HttpHook, Request
 from domain.errors import FatalError
+from domain.phases import Side
 from dynamo.ports import Database
 from mapping.plan import Plan
 from service.purge import CachePurge
 from service.settings import Settings
 from service.smoke import HealthCheck, QueryCheck
 from service.switchfile import (
+    Command,
     Health,
+    Http,
     LambdaVariables,
     Purge,
     Queries,
+    RequestFile,
     StoredParameter,
     SwitchFile,
     read_switch_file,
@@ -88,6 +93,21 @@ def _parameter(entry: StoredParameter, ports: LeverPorts) -> Parts:
     return {"": stored}
 
 
+def _command(entry: Command, _ports: LeverPorts) -> Parts:
+    words = {Side.TARGET: entry.target or (), Side.SOURCE: entry.source or ()}
+    return {"": CommandHook(words, undo=entry.undo or (), seconds=entry.seconds)}
+
+
+def _http(entry: Http, _ports: LeverPorts) -> Parts:
+    given = {Side.TARGET: entry.target, Side.SOURCE: entry.source}
+    requests = {side: _request(request) for side, request in given.items() if request}
+    return {"": HttpHook(requests, undo=_request(entry.undo) if entry.undo else None, seconds=entry.seconds)}
+
+
+def _request(file: RequestFile) -> Request:
+    return Request(file.url, file.method, file.headers, file.body.encode(), tuple(file.statuses), file.holds.encode())
+
+
 def _health(_entry: Health, ports: LeverPorts) -> Parts:
     return {"": HealthCheck(ports.database, ports.plan)}
 
@@ -108,6 +128,8 @@ def _purge(entry: Purge, ports: LeverPorts) -> Parts:
 _MAKERS: Final[Mapping[type, Callable[[Any, LeverPorts], Parts]]] = {
     LambdaVariables: _variables,
     StoredParameter: _parameter,
+    Command: _command,
+    Http: _http,
     Health: _health,
     Queries: _queries,
     Purge: _purge,

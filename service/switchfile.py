@@ -68,10 +68,32 @@ class Command(_Entry):
 
     kind: Literal["command"]
     when: Moment
-    target: Names
-    source: Names
+    target: Names | None = None
+    source: Names | None = None
     undo: Names | None = None
     seconds: Seconds = 30.0
+
+
+class RequestFile(_Strict):
+    """One HTTP request."""
+
+    url: Annotated[str, Field(pattern="^https?://[^/]+")]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    headers: dict[str, str] = {}
+    body: str = ""
+    statuses: list[int] = []
+    holds: str = ""
+
+
+class Http(_Entry):
+    """An HTTP request. ``undo`` is sent when the switch is taken back."""
+
+    kind: Literal["http"]
+    when: Moment
+    target: RequestFile | None = None
+    source: RequestFile | None = None
+    undo: RequestFile | None = None
+    seconds: Seconds = 10.0
 
 
 class Health(_Entry):
@@ -98,7 +120,7 @@ class Purge(_Entry):
 
 
 Entry = Annotated[
-    LambdaVariables | StoredParameter | Command | Health | Queries | Purge,
+    LambdaVariables | StoredParameter | Command | Http | Health | Queries | Purge,
     Field(discriminator="kind"),
 ]
 
