@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from aws.calls import Calls
-from aws.waiting import awaited
+from aws.waiting import Waits, awaited
 from domain.errors import RefusedError
 from domain.phases import Side
 
@@ -26,6 +26,7 @@ _CHANGED: Final = frozenset({"PreconditionFailedException", "ResourceConflictExc
 """Somebody changed the function since we read it, or is about to."""
 _LIMIT: Final = 4096
 """Bytes of a whole environment, which Lambda measures as JSON."""
+_WAITS: Final = Waits(120.0)
 _ROUNDS: Final = 5
 _FUNCTION: Final = re.compile(r"(arn:[^:]+:lambda:[^:]+:\d{12}:function:)?[A-Za-z0-9_-]{1,64}")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]+")
@@ -44,13 +45,11 @@ class _Configuration:
 class LambdaEnvironment:
     """Some variables of one function: an actuator (`cutover.actuators`). Nobody else's variable is touched or shown."""
 
-    def __init__(
-        self, calls: Calls, function: str, *, target: Wanted, source: Wanted, seconds: float = 120.0, every: float = 0.5
-    ) -> None:
+    def __init__(self, calls: Calls, function: str, *, target: Wanted, source: Wanted, waits: Waits = _WAITS) -> None:
         """Take what shall stand while a side serves; a variable that a mapping does not name is left alone then.
 
-        ``function``: its name, or its ARN without version or alias. ``seconds``: how long an update may take;
-        ``every``: seconds between two looks. Raises RefusedError for names that Lambda cannot have.
+        ``function``: its name, or its ARN without version or alias. ``waits``: how long an update may take. Raises
+        RefusedError for names that Lambda cannot have.
         """
         if not _FUNCTION.fullmatch(function):
             hint = "give its name, or its ARN without version or alias: only $LATEST can be changed"
@@ -61,8 +60,7 @@ class LambdaEnvironment:
         self._calls = calls
         self._function = function
         self._wanted: dict[Side, Wanted] = {Side.TARGET: dict(target), Side.SOURCE: dict(source)}
-        self._seconds = seconds
-        self._every = every
+        self._waits = waits
 
     async def preview(self, to: Side) -> str:
         """Name what `do` would change: our new values, and nobody's prior ones. Raises RefusedError, TransientError."""
@@ -108,7 +106,7 @@ class LambdaEnvironment:
             if await self._update(variables, found.revision):
                 self._check_success(await self._settled())
                 return
-            await asyncio.sleep(self._every)
+            await asyncio.sleep(self._waits.every)
         hint = "wait until nobody deploys it, then try again"
         raise RefusedError(f"function {self._function} was changed by others {_ROUNDS} times in a row", hint=hint)
 
@@ -127,7 +125,7 @@ class LambdaEnvironment:
     async def _settled(self) -> _Configuration:
         """Return the function as it stands once no update is under way."""
         what = f"the update of function {self._function}"
-        return await awaited(self._unless_busy, what, seconds=self._seconds, every=self._every)
+        return await awaited(self._unless_busy, what, self._waits)
 
     async def _unless_busy(self) -> _Configuration | None:
         answer = await self._ask()

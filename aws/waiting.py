@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from domain.errors import TransientError
@@ -9,15 +10,23 @@ from domain.errors import TransientError
 T = TypeVar("T")
 
 
-async def awaited(look: Callable[[], Awaitable[T | None]], what: str, *, seconds: float, every: float) -> T:
-    """Return what a look finds, as soon as it finds anything; ``every``: seconds between two looks.
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long something may take, and how long is waited between two looks at it; in seconds."""
 
-    Raises TransientError, saying what it waited for, when that takes longer than ``seconds``.
+    seconds: float
+    every: float = 0.5
+
+
+async def awaited(look: Callable[[], Awaitable[T | None]], what: str, waits: Waits) -> T:
+    """Return what a look finds, as soon as it finds anything.
+
+    Raises TransientError, saying what it waited for, when that takes too long.
     """
     loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
+    end = loop.time() + waits.seconds
     while (found := await look()) is None:
-        if loop.time() + every > end:
-            raise TransientError(f"waited {seconds:.0f} s for {what}", hint="look at it in the AWS console")
-        await asyncio.sleep(every)
+        if loop.time() + waits.every > end:
+            raise TransientError(f"waited {waits.seconds:.0f} s for {what}", hint="look at it in the AWS console")
+        await asyncio.sleep(waits.every)
     return found

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from aws.environments import LambdaEnvironment, Wanted
+from aws.waiting import Waits
 from domain.errors import RefusedError, TransientError
 from domain.phases import Side
 from tests.acceptance.account import Cloud
@@ -54,7 +55,7 @@ def function(cloud: Cloud) -> Make:
 
 
 def actuator(calls: Watched, function: Function, target: Wanted = TARGET, source: Wanted = SOURCE) -> LambdaEnvironment:
-    return LambdaEnvironment(calls, function.name, target=target, source=source, every=0.02)
+    return LambdaEnvironment(calls, function.name, target=target, source=source, waits=Waits(30.0, 0.02))
 
 
 async def test_foreign_variables_survive_byte_for_byte_there_and_back(calls: Watched, function: Make) -> None:
@@ -169,7 +170,7 @@ async def test_an_update_that_fails_is_told_by_its_reason(calls: Watched, functi
 async def test_an_update_without_end_is_waited_for_no_longer_than_said(calls: Watched, function: Make) -> None:
     there = function(FOREIGN)
     calls.says(READ, lambda answer: answer | {"LastUpdateStatus": "InProgress"})
-    environment = LambdaEnvironment(calls, there.name, target=TARGET, source=SOURCE, seconds=0.1, every=0.02)
+    environment = LambdaEnvironment(calls, there.name, target=TARGET, source=SOURCE, waits=Waits(0.1, 0.02))
     with pytest.raises(TransientError, match=there.name):
         await environment.do(Side.TARGET, {})
     assert not calls.parameters(UPDATE)
