@@ -1,5 +1,6 @@
-"""The other AWS services: the account around the tables, asked (`account`, which writes nothing) and acted on.
+"""The other AWS services: the account around the tables, asked and acted on.
 
-Next: `aws.ports` for the nouns and the port of the questions; `aws.calls`, which everything here goes through;
-`aws.topics` for notices.
+`account` asks, and writes nothing. What is changed at a switch are actuators, each with its way back: `environments` of
+Lambda functions, `parameters` of Systems Manager, `policies` of tables (the hard fence), `alarms`. `topics` takes
+notices. All of it goes through `aws.calls`. Next: `aws.ports` for the nouns and the port of the questions.
 """

@@ -39,7 +39,7 @@ class Function:
         answer = self._client.get_function_configuration(FunctionName=self.name)
         return dict(answer.get("Environment", {}).get("Variables", {}))
 
-    def deploy(self, **variables: str) -> None:
+    def deploy(self, variables: dict[str, str]) -> None:
         """Somebody else sets variables, as one does who read them a moment ago."""
         self._client.update_function_configuration(
             FunctionName=self.name, Environment={"Variables": self.variables | variables}
@@ -87,7 +87,9 @@ async def test_done_again_and_undone_again_it_changes_nothing_more(calls: Watche
 async def test_a_change_between_our_read_and_our_write_is_not_overwritten(calls: Watched, function: Make) -> None:
     there = function(FOREIGN)
     calls.before(
-        UPDATE, lambda: there.deploy(THEIRS="1", TOKEN="renewed"), lambda: there.deploy(THEIRS="2", USE_NEW_SCHEMA="x")
+        UPDATE,
+        lambda: there.deploy({"THEIRS": "1", "TOKEN": "renewed"}),
+        lambda: there.deploy({"THEIRS": "2", "USE_NEW_SCHEMA": "x"}),
     )
     environment = actuator(calls, there)
     await environment.do(Side.TARGET, await environment.standing(Side.TARGET))
@@ -102,8 +104,8 @@ async def test_undo_keeps_what_others_changed_meanwhile(calls: Watched, function
     environment = actuator(calls, there)
     standing = await environment.standing(Side.TARGET)
     await environment.do(Side.TARGET, standing)
-    there.deploy(THEIRS="between", TOKEN="renewed")
-    calls.before(UPDATE, lambda: there.deploy(THEIRS="at the last moment"))
+    there.deploy({"THEIRS": "between", "TOKEN": "renewed"})
+    calls.before(UPDATE, lambda: there.deploy({"THEIRS": "at the last moment"}))
     await environment.undo(Side.TARGET, standing)
     assert there.variables == FOREIGN | {"USE_NEW_SCHEMA": "no", "TOKEN": "renewed", "THEIRS": "at the last moment"}
 
@@ -112,7 +114,7 @@ async def test_undo_of_what_was_never_done_changes_nothing(calls: Watched, funct
     there = function(FOREIGN | {"USE_NEW_SCHEMA": "no"})
     environment = actuator(calls, there)
     standing = await environment.standing(Side.TARGET)
-    there.deploy(USE_NEW_SCHEMA="theirs")
+    there.deploy({"USE_NEW_SCHEMA": "theirs"})
     await environment.undo(Side.TARGET, standing)
     assert there.variables == FOREIGN | {"USE_NEW_SCHEMA": "theirs"}
     assert not calls.parameters(UPDATE)
@@ -120,7 +122,7 @@ async def test_undo_of_what_was_never_done_changes_nothing(calls: Watched, funct
 
 async def test_whoever_is_overtaken_every_time_gives_up_with_nothing_changed(calls: Watched, function: Make) -> None:
     there = function(FOREIGN)
-    calls.before(UPDATE, *[lambda: there.deploy(THEIRS="again")] * 5)
+    calls.before(UPDATE, *[lambda: there.deploy({"THEIRS": "again"})] * 5)
     environment = actuator(calls, there)
     with pytest.raises(RefusedError, match="changed by others 5 times"):
         await environment.do(Side.TARGET, {})
