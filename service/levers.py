@@ -9,6 +9,7 @@ from typing import Any, Final
 from aws.calls import Calls, connect_calls
 from aws.environments import LambdaEnvironment
 from aws.parameters import StoreParameter
+from aws.waiting import Waits
 from cutover.actuators import Act, Actuator
 from cutover.hooks import CommandHook, HttpHook, Request
 from domain.errors import FatalError
@@ -82,7 +83,7 @@ Parts = Mapping[str, Actuator]
 def _variables(entry: LambdaVariables, ports: LeverPorts) -> Parts:
     return {
         function: LambdaEnvironment(
-            ports.account, function, target=entry.target, source=entry.source, seconds=entry.seconds
+            ports.account, function, target=entry.target, source=entry.source, waits=Waits(entry.seconds)
         )
         for function in entry.functions
     }
