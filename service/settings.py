@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "flag_staleness_seconds": "TABLETURN_FLAG_STALENESS_SECONDS",
     "longest_request_seconds": "TABLETURN_LONGEST_REQUEST_SECONDS",
     "max_blocked_seconds": "TABLETURN_MAX_BLOCKED_SECONDS",
+    "prepare_seconds": "TABLETURN_PREPARE_SECONDS",
     "bake_seconds": "TABLETURN_BAKE_SECONDS",
     "reconcile_interval_seconds": "TABLETURN_RECONCILE_INTERVAL_SECONDS",
     "reconcile_read_units": "TABLETURN_RECONCILE_READ_UNITS",
@@ -64,6 +65,9 @@ class Settings(BaseModel):
     longest_request_seconds: Seconds = Field(2.0, ge=0, description="s: the application's longest write request")
     max_blocked_seconds: Seconds = Field(
         10.0, gt=0, description="s: a switch that blocks writes longer takes itself back"
+    )
+    prepare_seconds: Seconds = Field(
+        300.0, gt=0, description="s: what comes before the fence of a switch may take so long; nothing is blocked then"
     )
     bake_seconds: Seconds = Field(604_800.0, ge=0, description="s: the least time between cutover and complete: 7 days")
     reconcile_interval_seconds: Seconds = Field(60.0, gt=0, description="s: between scheduled full comparisons")

@@ -184,7 +184,10 @@ class Worker:
             self._clock,
             self._bell,
             SwitchSettings(
-                settings.flag_staleness_seconds, settings.longest_request_seconds, settings.max_blocked_seconds
+                settings.flag_staleness_seconds,
+                settings.longest_request_seconds,
+                settings.max_blocked_seconds,
+                settings.prepare_seconds,
             ),
             Acting(self._acts, ledger, guard),
         )
