@@ -91,16 +91,13 @@ async def initialise_migration(settings: Settings, options: InitOptions, *, back
 
 async def run_worker(settings: Settings, *, standby: bool) -> Exit:
     """``tableturn run``."""
-    from service.levers import acts_of
+    from service.levers import levers_of
     from service.metrics import Meter
     from service.worker import Worker
 
     meter = Meter()
-    async with (
-        session(settings, observer=meter) as opened,
-        acts_of(settings, opened.plan, opened.database) as acts,
-    ):
-        worker = Worker(opened.database, opened.plan, settings, meter, acts)
+    async with session(settings, observer=meter) as opened, levers_of(opened) as levers:
+        worker = Worker(opened.database, opened.plan, settings, meter, levers)
         await worker.run(ledger_table=opened.ledger.rows.table, standby=standby)
     return Exit.DONE
 

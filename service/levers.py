@@ -3,24 +3,32 @@
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from aws.alarms import ErrorAlarm
+from aws.backups import Backups
 from aws.calls import Calls, connect_calls
 from aws.environments import LambdaEnvironment
 from aws.parameters import StoreParameter
+from aws.policies import TableFence
 from aws.waiting import Waits
 from cutover.actuators import Act, Actuator
 from cutover.hooks import CommandHook, HttpHook, Request
+from domain.clock import Clock
 from domain.errors import FatalError
 from domain.phases import Side
 from dynamo.ports import Database
+from ledger.book import Ledger
 from mapping.plan import Plan
 from service.purge import CachePurge
-from service.settings import Settings
+from service.safekeeping import FinalBackups, Keeping, open_backups, tables_of
+from service.session import Session
 from service.smoke import HealthCheck, QueryCheck
 from service.switchfile import (
+    Alarm,
     Command,
+    FinalBackup,
     Health,
     Http,
     LambdaVariables,
@@ -29,8 +37,12 @@ from service.switchfile import (
     RequestFile,
     StoredParameter,
     SwitchFile,
+    TablePolicy,
     read_switch_file,
 )
+
+Levers = Callable[[Ledger], tuple[Act, ...]]
+"""Makes the actuators of a leader, whose ledger it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,9 @@ class LeverPorts:
 
     database: Database
     plan: Plan
+    ledger: Ledger
+    clock: Clock
+    backups: Backups
     calls: Calls | None
 
     @property
@@ -51,13 +66,14 @@ class LeverPorts:
 
 
 @asynccontextmanager
-async def acts_of(settings: Settings, plan: Plan, database: Database) -> AsyncIterator[tuple[Act, ...]]:
-    """Open what the switch file names, for the length of the block; nothing when there is no file.
+async def levers_of(opened: Session) -> AsyncIterator[Levers]:
+    """Open what the switch file names, for the length of the block; without a file nothing acts besides the flag.
 
     Raises FatalError naming everything that is wrong.
     """
+    settings, plan = opened.settings, opened.plan
     if settings.switch_file is None:
-        yield ()
+        yield lambda _: ()
         return
     file = read_switch_file(settings.switch_file, plan=plan.name, variables=os.environ)
     async with AsyncExitStack() as stack:
@@ -65,7 +81,10 @@ async def acts_of(settings: Settings, plan: Plan, database: Database) -> AsyncIt
         if settings.endpoint_url is None or settings.account_endpoint_url is not None:
             connected = connect_calls(region=settings.region, endpoint_url=settings.account_endpoint_url)
             calls = await stack.enter_async_context(connected)
-        yield acts(file, LeverPorts(database, plan, calls))
+        backups = await stack.enter_async_context(open_backups(settings))
+        ports = LeverPorts(opened.database, plan, opened.ledger, opened.clock, backups, calls)
+        acts(file, ports)  # what is wrong is told now, and not when this process comes to lead
+        yield lambda ledger: acts(file, replace(ports, ledger=ledger))
 
 
 def acts(file: SwitchFile, ports: LeverPorts) -> tuple[Act, ...]:
@@ -92,6 +111,20 @@ def _variables(entry: LambdaVariables, ports: LeverPorts) -> Parts:
 def _parameter(entry: StoredParameter, ports: LeverPorts) -> Parts:
     stored = StoreParameter(ports.account, entry.parameter, target=entry.target, source=entry.source, kind=entry.type)
     return {"": stored}
+
+
+def _policy(entry: TablePolicy, ports: LeverPorts) -> Parts:
+    tables = {side: tuple(tables_of(ports.plan, side).values()) for side in Side}
+    wall_ms, exempt = ports.clock.wall_ms, entry.exempt
+    return {"": TableFence(ports.account, tables, wall_ms=wall_ms, exempt=exempt, lasts=entry.seconds)}
+
+
+def _alarm(entry: Alarm, ports: LeverPorts) -> Parts:
+    return {function: ErrorAlarm(ports.account, function, topic=entry.topic) for function in entry.functions}
+
+
+def _backup(_entry: FinalBackup, ports: LeverPorts) -> Parts:
+    return {"": FinalBackups(Keeping(ports.backups, ports.ledger, ports.clock), ports.plan)}
 
 
 def _command(entry: Command, _ports: LeverPorts) -> Parts:
@@ -129,6 +162,9 @@ def _purge(entry: Purge, ports: LeverPorts) -> Parts:
 _MAKERS: Final[Mapping[type, Callable[[Any, LeverPorts], Parts]]] = {
     LambdaVariables: _variables,
     StoredParameter: _parameter,
+    TablePolicy: _policy,
+    Alarm: _alarm,
+    FinalBackup: _backup,
     Command: _command,
     Http: _http,
     Health: _health,

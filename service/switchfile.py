@@ -63,6 +63,32 @@ class StoredParameter(_Entry):
     type: Literal["String", "StringList", "SecureString"] = "String"
 
 
+class TablePolicy(_Entry):
+    """A resource policy on the tables of the side that stops serving: item writes are denied, until it expires."""
+
+    kind: Literal["table-policy"]
+    when: Literal[Moment.FENCE] = Moment.FENCE
+    lasting: Literal[False] = False
+    exempt: list[str] = []
+    seconds: Seconds = 120.0
+
+
+class Alarm(_Entry):
+    """An alarm on the errors of functions, as CloudWatch counts them."""
+
+    kind: Literal["error-alarm"]
+    when: Moment = Moment.TIDY
+    functions: Names
+    topic: str | None = None
+
+
+class FinalBackup(_Entry):
+    """On-demand backups of the side that serves until now."""
+
+    kind: Literal["backup"]
+    when: Literal[Moment.PREPARE] = Moment.PREPARE
+
+
 class Command(_Entry):
     """A program of the operator's: words, not a shell's line. ``undo`` is run when the switch is taken back."""
 
@@ -120,7 +146,7 @@ class Purge(_Entry):
 
 
 Entry = Annotated[
-    LambdaVariables | StoredParameter | Command | Http | Health | Queries | Purge,
+    LambdaVariables | StoredParameter | TablePolicy | Alarm | FinalBackup | Command | Http | Health | Queries | Purge,
     Field(discriminator="kind"),
 ]
 

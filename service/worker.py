@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
@@ -20,7 +20,6 @@ from apply.returns import ReturnDoor
 from backfill.runner import Backfill
 from backfill.walk import CopyPorts, CopySettings
 from cutover.acting import Acting
-from cutover.actuators import Act
 from cutover.facts import gather
 from cutover.marking import Marker
 from cutover.runner import Director, DirectorPorts
@@ -40,6 +39,7 @@ from reconcile.mending import MendPorts
 from reconcile.repairs import RepairPorts
 from reconcile.returning import ReturnPorts
 from reconcile.runner import Reconciler, Wake
+from service.levers import Levers
 from service.metrics import Meter, Snapshot
 from service.settings import Settings
 from service.status import progress
@@ -88,15 +88,13 @@ class Engines:
 class Worker:
     """One process of the service."""
 
-    def __init__(
-        self, database: Database, plan: Plan, settings: Settings, meter: Meter, acts: Sequence[Act] = ()
-    ) -> None:
-        """``acts``: what acts with a switch besides the flag. Nothing is read or written before `run`."""
+    def __init__(self, database: Database, plan: Plan, settings: Settings, meter: Meter, levers: Levers) -> None:
+        """``levers``: what acts with a switch besides the flag. Nothing is read or written before `run`."""
         self._database = database
         self._plan = plan
         self._settings = settings
         self._meter = meter
-        self._acts = acts
+        self._levers = levers
         self._clock = SystemClock()
         self._bell = Bell()
         self._stopping = asyncio.Event()
@@ -189,7 +187,7 @@ class Worker:
                 settings.max_blocked_seconds,
                 settings.prepare_seconds,
             ),
-            Acting(self._acts, ledger, guard),
+            Acting(self._levers(ledger), ledger, guard),
         )
         compare = ComparePorts(database, plan, self._clock, _comparing(settings))
         comparison = Comparison(compare)

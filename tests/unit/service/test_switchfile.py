@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from aws.backups import Backups
+from aws.calls import Calls
 from cutover.actuators import Moment
 from domain.errors import FatalError
 from dynamo.memory import MemoryDatabase
+from ledger.book import operator_ledger
 from service.levers import LeverPorts, acts
 from service.switchfile import Entry, SwitchFile, read_switch_file
 from tests.strategies import PLANS
@@ -29,7 +32,12 @@ def read(tmp_path: Path, text: str, **variables: str) -> SwitchFile:
 
 
 def ports() -> LeverPorts:
-    return LeverPorts(MemoryDatabase(LoopClock()), plan_named("tyler-setup", "acme", ()), None)
+    """What there is behind an endpoint of DynamoDB alone."""
+    clock = LoopClock()
+    twin = MemoryDatabase(clock)
+    ledger = operator_ledger(twin, "ledger", clock, who="test")
+    backups = Backups(Calls({}, "nowhere"))
+    return LeverPorts(twin, plan_named("tyler-setup", "acme", ()), ledger, clock, backups, None)
 
 
 def test_entries_become_actuators_by_name_in_their_order(tmp_path: Path) -> None:
