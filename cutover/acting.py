@@ -26,8 +26,10 @@ EVIDENCE = "actuators"
 _GRACE = 10.0
 """Seconds that an act gets to end when the switch it belongs to is given up: a call that is out cannot be recalled."""
 
-_LIFTING = 3.0
-"""Seconds that lifting the fences may keep the flag from being opened again."""
+_LIFTING = 15.0
+"""Seconds that lifting the fences may keep the flag from being opened again: behind an open flag, writes that a fence still
+denies would fail, and behind a closed one they wait. AWS lets nobody change a table's policy twice within 15 seconds
+(DynamoDB, "Resource-based policy considerations")."""
 
 
 class Acting:
@@ -67,7 +69,7 @@ class Acting:
         await self._side_by_side([self._do(switch, act) for act in chosen])
 
     async def lift_fences(self, switch: Switch) -> None:
-        """Undo the acts of the fence, in a few seconds or not at all: nobody waits longer for it than that."""
+        """Undo the acts of the fence, within `_LIFTING` or not at all."""
         await self._still()
         begun = await self._ledger.acts.of(switch.switch_id)
         fences = [row for row in begun if row.moment == Moment.FENCE and row.state is not ActState.UNDONE]

@@ -70,7 +70,7 @@ class TablePolicy(_Entry):
     when: Literal[Moment.FENCE] = Moment.FENCE
     lasting: Literal[False] = False
     exempt: list[str] = []
-    seconds: Seconds = 120.0
+    seconds: Seconds = 15.0
 
 
 class Alarm(_Entry):
