@@ -18,10 +18,13 @@ from ledger.hints import Bell
 from ledger.streams import StreamRow
 
 _LOOK = 0.1
-"""Seconds between looks at which shards have shown the mark."""
+"""Seconds until a look at which shards have shown the mark; the bell brings it sooner, whoever rings."""
 
-_MARKS_A_LOOK = 4
-"""Mark items put before each look, at least: each falls into a shard by the hash of its random key."""
+_LOOKS = 5
+"""Looks, at most, until more mark items are put."""
+
+_A_SHARD = 2
+"""Mark items put at once for each open shard, where there are several: each falls into one by the hash of its key."""
 
 _MOST_AT_ONCE = 128
 """… and at most, on a stream of many shards."""
@@ -55,21 +58,39 @@ class Marker:
         self._shown: list[tuple[str, Item]] = []
 
     async def cut(self, stream: StreamRow, key: tuple[KeyAttribute, ...], mark_id: str) -> Cut:
-        """Announce the mark, put it until every open shard is applied up to one; return where they stand."""
-        await self._ledger.marks.announce(mark_id, stream.name)
-        shards = await self._ledger.streams.shards(stream.name)
-        at_once = max(_MARKS_A_LOOK, min(_MOST_AT_ONCE, 2 * sum(not shard.ended for shard in shards.values())))
+        """Announce the mark, put it until every open shard is applied up to one; return where they stand.
+
+        From here until `clear` followers write down at once how far they see: a switch waits for it.
+        """
+        self._bell.presses = True
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._ledger.marks.announce(mark_id, stream.name))
+            known = group.create_task(self._ledger.streams.shards(stream.name))
+        shards = sum(not shard.ended for shard in known.result().values())
+        at_once = 1 if shards <= 1 else min(_MOST_AT_ONCE, _A_SHARD * shards)
         while True:
             async with asyncio.TaskGroup() as group:
-                for _ in range(at_once):
-                    group.create_task(self._put(stream.table, mark_key(key, mark_id)))
-            await self._bell.wait(_LOOK)
+                for left in reversed(range(at_once)):
+                    wakes = "" if left else stream.name  # once a look: a shard may be read five times a second
+                    group.create_task(self._put(stream.table, mark_key(key, mark_id), wakes=wakes))
+            if (cut := await self._met(mark_id, stream)) is not None:
+                return cut
+            at_once = min(_MOST_AT_ONCE, 2 * at_once)  # there may be shards that nobody has written down yet
+
+    async def _met(self, mark_id: str, stream: StreamRow) -> Cut | None:
+        """Look a few times whether every shard has shown the mark: when the bell rings, and when it does not."""
+        for _ in range(_LOOKS):
+            rang = await self._bell.wait(_LOOK)
             cut = await self._ledger.marks.cut(mark_id)
             if await self._is_whole(cut, stream):
                 return cut
+            if not rang:
+                break
+        return None
 
     async def clear(self) -> None:
         """Take away the marks that an interruption left standing: after the outcome, when nobody waits."""
+        self._bell.presses = False
         while self._shown:
             table, key = self._shown[-1]
             await self._database.write(Delete(table, key), guard=self._guard)
@@ -87,9 +108,11 @@ class Marker:
         leaves = {shard.shard_id for shard in described} - {shard.parent_id for shard in described}
         return bool(leaves) and cut.covers(leaves, lineage)
 
-    async def _put(self, table: str, key: Item) -> None:
-        """Show the mark and take it away at once; the stream keeps both records."""
+    async def _put(self, table: str, key: Item, *, wakes: str = "") -> None:
+        """Show the mark, wake whoever reads that stream, and take it away at once; the stream keeps both records."""
         self._shown.append((table, key))
         await self._database.write(Put(table, key), guard=self._guard)
+        if wakes:
+            self._bell.mark(wakes)
         await self._database.write(Delete(table, key), guard=self._guard)
         self._shown.remove((table, key))

@@ -7,22 +7,40 @@ from contextlib import suppress
 
 
 class Bell:
-    """Saves a poll: rung by whoever wrote something to the ledger that others may be waiting for."""
+    """Saves a poll: rung by whoever wrote something to the ledger that others may be waiting for.
+
+    ``presses``: writes are blocked, so nobody saves work at the price of those who wait for it.
+    """
 
     def __init__(self) -> None:
         """Start silent."""
         self._rung = asyncio.Event()
+        self._marked: dict[str, asyncio.Event] = {}
+        self.presses = False
 
     def ring(self) -> None:
         """Wake everybody who waits now."""
         self._rung.set()
         self._rung = asyncio.Event()
 
-    async def wait(self, seconds: float) -> None:
-        """Return when the bell rings, or after ``seconds``; the caller reads the ledger either way."""
+    async def wait(self, seconds: float) -> bool:
+        """Return when the bell rings, or after ``seconds``: which of it. The caller reads the ledger either way."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._rung.wait()
+                return await self._rung.wait()
+        return False
+
+    def mark(self, stream: str) -> None:
+        """Wake those who wait at the tip of one stream: a mark was put, which a switch waits for them to meet."""
+        self._marked.setdefault(stream, asyncio.Event()).set()
+
+    async def wait_at_tip(self, stream: str, seconds: float) -> None:
+        """Return when a mark was put into the stream, or after ``seconds``; the caller reads it either way."""
+        marked = self._marked.setdefault(stream, asyncio.Event())  # it stays set for a reader who was about to wait
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await marked.wait()
+        marked.clear()
 
 
 class Touched:

@@ -102,7 +102,7 @@ class ShardFollower:
                 break  # told to stop at a pending mark: what lies behind it was not looked at
             await self._settle(page, looked_ms)
             if self._is_short(page) and not self.shard.ended:
-                await asyncio.sleep(self._around.pace.tip)
+                await self._around.bell.wait_at_tip(self._stream.name, self._around.pace.tip)
         return self.shard
 
     async def _page(self) -> RecordsPage:
@@ -204,10 +204,17 @@ class ShardFollower:
         if page.next_iterator is None:
             checkpoint = self._read_to if self._read_to is not None else self.shard.checkpoint
             await self._save(replace(self.shard, checkpoint=checkpoint, through_ms=max(through, looked_ms), ended=True))
-        elif self._around.clock.monotonic() - self._saved >= self._around.pace.idle_checkpoint:
+        elif (
+            self._is_awaited(through)
+            or self._around.clock.monotonic() - self._saved >= self._around.pace.idle_checkpoint
+        ):
             await self._save(replace(self.shard, through_ms=through))
         else:
             self.shard = replace(self.shard, through_ms=through)  # the next checkpoint carries it
+
+    def _is_awaited(self, through_ms: int) -> bool:
+        """Tell whether somebody waits, with writes blocked, to read in the ledger how far this shard is seen."""
+        return self._around.bell.presses and through_ms > self.shard.through_ms
 
     def _is_short(self, page: RecordsPage) -> bool:
         return len(page.changes) < max(1, self._around.pace.page // 2)

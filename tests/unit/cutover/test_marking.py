@@ -81,9 +81,9 @@ async def is_waiting(cutting: asyncio.Task[Cut]) -> bool:
     return not cutting.done()
 
 
-@pytest.mark.parametrize(("shards", "marks"), [(1, 4), (3, 6), (8, 16), (70, 128)])
+@pytest.mark.parametrize(("shards", "marks"), [(1, 1), (2, 4), (8, 16), (70, 128)])
 async def test_twice_as_many_marks_as_open_shards_are_put_before_a_look(shards: int, marks: int) -> None:
-    """At least four and at most 128; shards that have ended need none."""
+    """For a single one, one is enough; 128 at most; shards that have ended need none."""
     at = await stage(shards)
     first, *_ = await at.described()
     at.rolled(first.shard_id)
@@ -206,6 +206,16 @@ async def test_a_worker_that_is_fenced_in_between_leaves_its_mark_to_the_next_on
     with pytest.raises(FencedError):
         await at.marker(OneWrite())._put(at.stream.table, key)
     assert await at.world.scanned(at.stream.table) == [key]
+
+
+async def test_from_the_first_mark_to_the_outcome_followers_are_told_that_somebody_waits() -> None:
+    at = await stage()
+    marker, presses = at.marker(), [at.crew.bell.presses]
+    await at.met(*(shard.shard_id for shard in await at.described()))
+    await at.cutting(marker)
+    presses.append(at.crew.bell.presses)
+    await marker.clear()
+    assert [*presses, at.crew.bell.presses] == [False, True, False]
 
 
 def test_a_mark_names_itself_in_every_text_of_a_random_key() -> None:

@@ -39,3 +39,23 @@ async def test_a_bell_that_rings_as_its_engine_is_cancelled_does_not_keep_it(tur
     waiting.cancel()
     assert done
     assert waiting.cancelled()
+
+
+async def test_a_mark_wakes_whoever_waits_at_the_tip_of_its_stream_and_nobody_else() -> None:
+    bell = Bell()
+    ours, other = (asyncio.create_task(bell.wait_at_tip(name, 3600)) for name in ("users", "audit"))
+    await asyncio.sleep(0)
+    bell.mark("users")
+    await ours
+    assert not other.done()
+    other.cancel()
+
+
+async def test_a_mark_is_not_missed_by_who_was_about_to_wait_and_wakes_nobody_twice() -> None:
+    bell = Bell()
+    bell.mark("users")
+    await bell.wait_at_tip("users", 3600)
+    again = asyncio.create_task(bell.wait_at_tip("users", 3600))
+    done, _ = await asyncio.wait({again}, timeout=0.01)
+    assert not done
+    again.cancel()

@@ -197,6 +197,21 @@ async def test_at_the_tip_it_looks_once_a_pause_and_writes_idle_checkpoints_seld
     assert not running.result().ended
 
 
+async def test_while_writes_are_blocked_every_look_is_written_down_and_a_mark_brings_it_at_once() -> None:
+    at = await stage()
+    running = asyncio.create_task((await at.follower()).run())
+    await asyncio.sleep(10.2)
+    looks, saves = at.looks(), at.saves()
+    at.crew.bell.presses = True
+    at.crew.bell.mark("users")
+    await asyncio.sleep(0.1)
+    assert (at.looks(), at.saves()) == (looks + 1, saves + 1)
+    await asyncio.sleep(2)
+    assert (at.looks(), at.saves()) == (looks + 5, saves + 5)
+    at.stopping.set()
+    await running
+
+
 async def test_two_short_looks_in_a_row_show_that_all_was_seen_until_the_first_of_them() -> None:
     at = await stage()
     follower = await at.follower(replace(PACE, idle_checkpoint=0))
