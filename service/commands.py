@@ -210,7 +210,7 @@ async def ask_worker(
         answer = await asking.ask(opened, kind, facts, (lambda _: None) if json else told)
     if json:
         as_json(answer)
-    elif "blocked_ms" in answer:
+    elif "verified" in answer:  # not of a switch whose worker died once it had taken place
         blocked, verified = answer["blocked_ms"] / 1000, answer["verified"]
         OUT.print(f"✓ {kind}: writes were blocked for {blocked:.2f} s, {verified} was verified meanwhile")
     else:
