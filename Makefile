@@ -7,7 +7,7 @@ EMULATOR := $(VENV)/emulator
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint simulate mutants fuzz crashes bench lock clean
+.PHONY: help setup demo test lint simulate mutants fuzz crashes switches bench lock clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,11 @@ fuzz: setup ## FUZZ=20000 examples of every fuzz test, new ones each time; faili
 KILLS ?= 100
 crashes: setup ## KILLS=100 kill -9 of real workers behind a broken network; then with rolling shards (needs libfaketime)
 	@$(BIN)/python -m tests.crashes --kills $(KILLS) --rolls 2
+
+CUTOVERS ?= 20
+switches: setup ## CUTOVERS=20 cutovers and rollbacks under 50 writes/s, measured; then a kill -9 before and after every step
+	@$(BIN)/python -m tests.switching --cutovers $(CUTOVERS) --rate 50
+	@$(BIN)/python -m tests.crashes.steps
 
 lint: setup ## style, types, layers
 	@$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """What the demo proves, for people as a table and for machines as one document."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any
@@ -26,11 +26,15 @@ _COMPARED = ("items", "beside", "absent", "expired", "index_keys", "password_has
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """A cutover or rollback: what the program said, and the silence that the applications saw, in milliseconds."""
+    """A cutover or rollback: what the program said, and the silence that the applications saw, in milliseconds.
+
+    ``verified``: what was compared under the fence, everything or what changed.
+    """
 
     kind: str
     blocked_ms: int
     steps: dict[str, int]
+    verified: str
     silent_ms: int = 0
 
 
@@ -80,8 +84,7 @@ class Outcome:
         self.ambiguous, self.unexplained = journal.ambiguous, len(journal.unexplained)
         gaps = silences(entries)
         self.switches = [
-            Switched(each.kind, each.blocked_ms, each.steps, gaps[at] if at < len(gaps) else 0)
-            for at, each in enumerate(self.switches)
+            replace(each, silent_ms=gaps[at] if at < len(gaps) else 0) for at, each in enumerate(self.switches)
         ]
 
     def document(self) -> dict[str, Any]:

@@ -147,7 +147,9 @@ class Stage:
     async def switch(self, kind: str, what: str, gates: Gates) -> None:
         """Cut over or roll back; the program's own figures are kept."""
         answer = await self.ask(what, gates, kind, "--max-blocked", _MOST_BLOCKED_S)
-        self.outcome.switches.append(Switched(kind, answer["blocked_ms"], answer["steps"]))
+        self.outcome.switches.append(
+            Switched(kind, answer["blocked_ms"], answer.get("steps", {}), answer.get("verified", ""))
+        )
         self.say(f"{kind}: writes were blocked for {answer['blocked_ms'] / 1000:.2f} s")
 
     async def ask(self, what: str, gates: Gates, *words: str) -> dict[str, Any]:

@@ -188,6 +188,10 @@ class Program:
         self.workers.append(Worker(process, log))
         return self.workers[-1]
 
+    def kill_last(self) -> None:
+        """Kill the worker that was started last, from whatever thread, without waiting for its end."""
+        self.workers[-1].process.kill()
+
     def said(self) -> Iterator[str]:
         """Yield all that any process of this migration said."""
         yield from (done.said for done in self.done)

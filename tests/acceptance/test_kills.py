@@ -5,10 +5,15 @@ from random import Random
 
 import pytest
 
-from tests.acceptance.legacy import Legacy, differences, legacy_differences, scan, user
+from tests.acceptance.legacy import Legacy, differences, scan, user
 from tests.acceptance.program import eventually
 from tests.acceptance.scene import Plain, Scene
-from tests.acceptance.traffic import FlaggedTraffic, Traffic
+from tests.acceptance.traffic import Traffic
+from tests.crashes.ambush import AFTER, BEFORE, Ambush
+from tests.crashes.campaign import prepare
+from tests.crashes.people import Application
+from tests.crashes.proxy import FaultProxy
+from tests.crashes.siege import WITHIN, Kill, Siege, summary
 
 pytestmark = pytest.mark.timeout(300)  # half a minute each, on a machine that does nothing else
 
@@ -17,7 +22,13 @@ PAGE = 10
 SEGMENTS_OF_USERS = 2
 """As planned for a small table: pages of users in flight, at most."""
 
-LONGEST_REQUEST = 2.0
+LONGEST_REQUEST, LEASE = 2.0, 3.0
+
+STRUCK = [
+    Kill("cutover", "fence", AFTER),
+    Kill("cutover", "closed+flag target open", AFTER),
+    Kill("rollback", "switch taken", BEFORE),
+]
 
 
 def test_killed_in_the_middle_of_the_copy_it_goes_on_from_its_cursor(scene: Scene) -> None:
@@ -68,26 +79,25 @@ def test_killed_again_and_again_while_following_nothing_is_lost(scene: Scene) ->
     print(f"\n{traffic.writes} writes, {len(legacy.gone)} deleted, three kills")  # noqa: T201
 
 
-def test_killed_while_writes_are_blocked_it_ends_in_one_of_two_states(scene: Scene) -> None:
-    """Killed behind the fence it is taken back; killed at the unfence either outcome is right, and nothing is lost."""
-    legacy, program = scene.set().legacy, scene.program
-    legacy.fill("users", [user(number) for number in range(60)])
-    scene.initialised()
-    program.environment["TABLETURN_LONGEST_REQUEST_SECONDS"] = str(LONGEST_REQUEST)
-    scene.ready()
-    with FlaggedTraffic(scene, seed=11, longest=LONGEST_REQUEST) as traffic:
-        _killed_at_the_fence(scene)
-        _killed_at_the_unfence(scene)
-        threading.Event().wait(0.5)
-    assert traffic.writes > 50
-    assert traffic.waited > 0
-    new = tuple(f"('{key}'" for key in traffic.created)
-    eventually("nothing is lost", lambda: not [line for line in differences(legacy) if not line.startswith(new or "?")])
-    standing = {item["PK"]["S"]: item for item in scan(scene.client, legacy.table("entities"))}
-    assert {key: standing.get(key) for key in traffic.created} == traffic.created
-    if scene.flag[0] == "source":
-        assert legacy_differences(legacy) == []
-        scene.reaches("READY")
+def test_killed_at_a_step_of_a_switch_it_ends_in_one_of_two_states(scene: Scene, local_database: str) -> None:
+    """Killed behind the fence it is taken back; killed as the unfence has landed, unheard, it is switched.
+
+    Every step, before and after, in both directions: `make switches`.
+    """
+    with FaultProxy(local_database, seed=11) as proxy:
+        prepare(scene, proxy.url, LEASE)
+        proxy.ambush = Ambush(scene.program.kill_last)
+        scene.program.environment["TABLETURN_LONGEST_REQUEST_SECONDS"] = str(LONGEST_REQUEST)
+        scene.program.work()
+        with Application(scene, seed=11, longest=LONGEST_REQUEST) as application:
+            siege = Siege(scene, proxy.ambush, application)
+            falls = list(siege.carry_out(STRUCK))
+    print(f"\n{summary(falls)}")  # noqa: T201
+    assert siege.missed == []
+    assert [fall.switched for fall in falls] == [False, True, False]
+    assert all(fall.writable < WITHIN for fall in falls)
+    assert application.writes > 50
+    assert application.waited > 0
 
 
 def _written(legacy: Legacy) -> int:
@@ -118,38 +128,3 @@ def _goes_on_from(scene: Scene, at_kill: list[Plain]) -> None:
         return sum(int(row["items"]) for row in now) > sum(int(row["items"]) for row in at_kill)
 
     eventually("the copy goes on", moved, pause=0.01)
-
-
-def _killed_at_the_fence(scene: Scene) -> None:
-    scene.passes("cutover", "--dry-run")
-    asked = scene.program.begin("cutover")
-    eventually("writes are blocked", lambda: not scene.flag[1] or asked.poll() is not None, pause=0.01)
-    assert asked.poll() is None, scene.program.ended(asked).said
-    scene.program.workers[-1].kill()
-    scene.program.work().leading()
-    eventually("the application may write again", lambda: scene.flag == ("source", True))
-    scene.reaches("READY")
-    told = scene.program.ended(asked)
-    assert told.code == 3, told.said
-    assert "the earlier state is back" in told.err
-
-
-def _killed_at_the_unfence(scene: Scene) -> None:
-    scene.passes("cutover", "--dry-run")
-    asked = scene.program.begin("cutover", "--json")
-    eventually("the last step begins", lambda: _last_step(scene) or asked.poll() is not None, pause=0.01)
-    assert asked.poll() is None, scene.program.ended(asked).said
-    scene.program.workers[-1].kill()
-    scene.program.work().leading()
-    eventually("the application may write again", lambda: scene.flag[1])
-    eventually(
-        "the phase fits the flag", lambda: (scene.phase, scene.flag[0]) in {("READY", "source"), ("BAKE", "target")}
-    )
-    told = scene.program.ended(asked)
-    switched = scene.flag[0] == "target"
-    print(f"\nkilled at the unfence: {scene.phase}")  # noqa: T201
-    assert told.code == (0 if switched else 3), told.said
-
-
-def _last_step(scene: Scene) -> bool:
-    return str((scene.row("switch", "current") or {}).get("step")) in {"switch", "unfence"}

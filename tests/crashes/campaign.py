@@ -78,21 +78,10 @@ class Tour:
         self._settled()
 
     def _prepare(self) -> None:
-        scene = self.scene
-        scene.legacy.create_all()
-        scene.legacy.fill("users", [user(number) for number in range(USERS)])
-        scene.legacy.fill_sample()
-        scene.program.good("init", "--create-targets")
-        scene.legacy.wake()
-        lease = {
-            "TABLETURN_LEASE_SECONDS": str(self.lease),
-            "TABLETURN_REQUEST_SECONDS": str(self.lease / 3),
-            "TABLETURN_ENDPOINT_URL": self.proxy.url,
-        }
-        scene.program.environment |= {**SETTINGS, **lease}
+        prepare(self.scene, self.proxy.url, self.lease)
         self.proxy.blows = True
         for _ in range(2):
-            scene.program.work("--standby")
+            self.scene.program.work("--standby")
         self._moved = time.monotonic()
 
     # ---- getting on -------------------------------------------------------------------------------------------------
@@ -261,3 +250,18 @@ class Tour:
         for worker in self.scene.program.workers:
             if worker.process.poll() is None:
                 assert worker.terminate() == 0, worker.said[-2000:]
+
+
+def prepare(scene: Scene, endpoint_url: str, lease: float) -> None:
+    """Create and fill the tables and the ledger; the program's workers are to reach the database by this address."""
+    scene.legacy.create_all()
+    scene.legacy.fill("users", [user(number) for number in range(USERS)])
+    scene.legacy.fill_sample()
+    scene.program.good("init", "--create-targets")
+    scene.legacy.wake()
+    told = {
+        "TABLETURN_LEASE_SECONDS": str(lease),
+        "TABLETURN_REQUEST_SECONDS": str(lease / 3),
+        "TABLETURN_ENDPOINT_URL": endpoint_url,
+    }
+    scene.program.environment |= {**SETTINGS, **told}

@@ -5,6 +5,7 @@ keeps that in `_target` beside what the legacy application knows. Only the latte
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle
@@ -25,7 +26,8 @@ class Application(FlaggedTraffic):
 
     It is in no hurry: what counts is where a kill strikes. No table is left quiet: DynamoDB Local says that records are
     lost when a shard that has none yet is read, another table is written, and then this one. What the application did,
-    on either side, stands in ``scene.legacy.standing`` and ``gone``.
+    on either side, stands in ``scene.legacy.standing`` and ``gone``. ``acknowledged``: when the last write that it was
+    told is done had begun, before its look at the flag (monotonic seconds).
     """
 
     pause = 0.05
@@ -35,14 +37,18 @@ class Application(FlaggedTraffic):
         self._turn = threading.Lock()
         self._numbers = iter(NEW)
         self._quiet = cycle(sorted(KEYS.keys() - {"users"}))
+        self.acknowledged = 0.0
 
     def write(self) -> None:
         """Write once, or wait while somebody looks."""
         with self._turn:
+            began, writes = time.monotonic(), self.writes
             try:
                 super().write()
             except ClientError as error:
                 raise AssertionError(f"the application was refused: {error}") from error
+            if self.writes > writes:
+                self.acknowledged = began
             kept = [key for key, item in self._legacy.standing.items() if "_target" in item]
             self._legacy.standing |= {key: known(self._legacy.standing[key]) for key in kept}
 

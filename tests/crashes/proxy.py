@@ -16,6 +16,7 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
+from tests.crashes.ambush import BEFORE, Ambush
 from tests.crashes.iterators import Corrected
 from tests.crashes.wire import Database, Heard, Message, answer, read_message, reset
 
@@ -47,8 +48,8 @@ class FaultProxy:
     """Runs in a thread of its own, from `__enter__` to `__exit__`.
 
     ``blows``: faults strike. ``refuses``: an error code with which every request is refused, such as expired
-    credentials. ``met`` counts each fault that struck, ``passed`` all requests; ``heard`` is the last of
-    what reached the database.
+    credentials. ``ambush`` looks at every request. ``met`` counts each fault that struck, ``passed`` all requests;
+    ``heard`` is the last of what reached the database.
     """
 
     upstream: str
@@ -56,6 +57,7 @@ class FaultProxy:
     weather: Weather = field(default_factory=Weather)
     blows: bool = False
     refuses: str = ""
+    ambush: Ambush | None = None
     met: Counter[str] = field(default_factory=Counter)
     passed: int = 0
     heard: deque[Heard] = field(default_factory=lambda: deque(maxlen=50_000))
@@ -131,6 +133,8 @@ class FaultProxy:
             await writer.drain()
             return True
         exchange = Exchange(request, database, reader, writer, self._random)
+        if self.ambush is not None and (moment := self.ambush.hears(request)):
+            return await exchange.ambushed(self.ambush, before=moment == BEFORE)
         fault = self._dealt()
         if not fault:
             return await exchange.plainly()
@@ -162,6 +166,14 @@ class Exchange:
         self.writer.write(await self.database.ask(self.request))
         await self.writer.drain()
         return True
+
+    async def ambushed(self, ambush: Ambush, *, before: bool) -> bool:
+        """The worker is gone before its request is handed on, or before the answer is."""
+        if not before:
+            await self.database.ask(self.request)
+        ambush.strike()
+        reset(self.writer)
+        return False
 
     async def late(self) -> bool:
         await asyncio.sleep(self.random.uniform(0.02, 0.6))

@@ -68,12 +68,12 @@ def test_silence_is_measured_from_the_last_write_of_one_side_to_the_first_of_the
 
 
 def test_the_proof_fails_when_anything_is_amiss() -> None:
-    good = Outcome(seed=1, rate=40, worker_exit=0, switches=[Switched("cutover", 4_999, {})])
+    good = Outcome(seed=1, rate=40, worker_exit=0, switches=[Switched("cutover", 4_999, {}, "everything")])
     assert good.passed
     assert not Outcome(seed=1, rate=40, worker_exit=1).passed
     assert not Outcome(seed=1, rate=40, worker_exit=0, failure="the worker died").passed
     assert not Outcome(seed=1, rate=40, worker_exit=0, unexplained=1).passed
-    assert not Outcome(seed=1, rate=40, worker_exit=0, switches=[Switched("cutover", 5_000, {})]).passed
+    assert not Outcome(seed=1, rate=40, worker_exit=0, switches=[Switched("cutover", 5_000, {}, "everything")]).passed
 
 
 def test_a_name_that_is_deleted_and_made_again_can_be_drawn_again() -> None:
