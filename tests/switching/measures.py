@@ -15,6 +15,9 @@ MEDIAN_MS: Final = 2_000
 MOST_MS: Final = 5_000
 """What a cutover or a rollback may cost of writes: the median of them, and each."""
 
+UNFENCED: Final = frozenset({"prepare", "approach"})
+"""Steps in which writes go on."""
+
 QUANTILES: Final = (0.5, 0.75, 0.9, 0.95, 1.0)
 SEEN: Final = {"blocked_ms": "worker", "silent_ms": "applications"}
 """Who measured: the worker from the fence to the unfence, the applications from their last write to their first one."""
@@ -36,8 +39,8 @@ class Round:
 
     @property
     def lasted(self) -> dict[str, int]:
-        """Return the milliseconds of each step."""
-        begun = sorted(self.steps.items(), key=itemgetter(1))
+        """Return the milliseconds of each step that takes place while writes are blocked."""
+        begun = sorted(((step, at) for step, at in self.steps.items() if step not in UNFENCED), key=itemgetter(1))
         return {step: then - at for (step, at), (_, then) in pairwise([*begun, ("", self.blocked_ms)])}
 
     def line(self) -> str:
