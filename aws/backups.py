@@ -170,6 +170,14 @@ class Backups:
 
         await self._until(f"{table} is no longer protected against deletion", is_off, _BACKUP_PATIENCE)
 
+    async def gone(self, table: str) -> None:
+        """Wait until a table that is being deleted is no more."""
+
+        async def is_gone() -> bool:
+            return await self.standing(table) is None
+
+        await self._until(f"table {table} is deleted", is_gone, _BACKUP_PATIENCE)
+
     async def _refuse_standing(self, table: str) -> None:
         if await self.standing(table) is not None:
             raise RefusedError(f"table {table} stands already", hint="nothing is restored over a table: wait a second")

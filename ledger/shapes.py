@@ -222,6 +222,10 @@ SHAPES: Final[Mapping[str, Shape]] = {
         {"arn": _TEXT, "name": _TEXT, "made_ms": _COUNT, "available": _TRUTH, "pitr": _TRUTH, "at_ms": _COUNT},
         optional={"earliest_ms": _COUNT, "latest_ms": _COUNT},
     ),
+    "evidence/archive": Shape(
+        {"arn": _TEXT, "name": _TEXT, "made_ms": _COUNT, "table_id": _TEXT, "at_ms": _COUNT}
+        | {"state": _one_of("archived", "deleting", "deleted")}
+    ),
     "evidence": Shape({"at_ms": _COUNT}),
     "history": Shape({"event": _TEXT, "at_ms": _COUNT, "who": _TEXT}),
 }

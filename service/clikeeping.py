@@ -9,6 +9,10 @@ from service.console import carry_out
 
 DryRun = Annotated[bool | None, typer.Option("--dry-run", envvar="DRY_RUN", help="only say what would be done")]
 
+Confirm = Annotated[
+    str | None, typer.Option("--confirm", metavar="PLAN", help="the plan's name, where nobody can type")
+]
+
 
 @APP.command()
 def backup(
@@ -40,3 +44,29 @@ def backup(
     occasion = Occasion.FINAL if final else Occasion.BEFORE
     recoverable = Recoverable(enable_pitr, recovery_days)
     carry_out(lambda: back_up(settings, occasion, recoverable, targets=targets, json=json))
+
+
+@APP.command()
+def archive(
+    plan: Plan = None,
+    ledger: Ledger = None,
+    delete_sources: Annotated[
+        bool, typer.Option("--delete-sources", help="then delete the legacy tables; wants PRESERVE_OLD_TABLES=false")
+    ] = False,
+    lift_protection: Annotated[
+        bool, typer.Option("--lift-protection", help="take their protection against deletion off")
+    ] = False,
+    confirm: Confirm = None,
+    dry_run: DryRun = None,
+    json: Json = False,
+) -> None:
+    """Once DONE: a last backup of every source, and with --delete-sources their deletion. May be asked again.
+
+    Example: PRESERVE_OLD_TABLES=false tableturn archive --delete-sources --lift-protection
+    """
+    from service.archiving import ArchiveOptions
+    from service.keepingcommands import archive_sources
+
+    settings = settings_of(plan=plan, ledger=ledger, dry_run=dry_run)
+    options = ArchiveOptions(delete_sources, lift_protection, confirm)
+    carry_out(lambda: archive_sources(settings, options, json=json))

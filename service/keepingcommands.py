@@ -1,5 +1,6 @@
 """What the commands of `service.clikeeping` do, one coroutine each. Each returns its exit code."""
 
+from service.archiving import Archive, ArchiveOptions
 from service.console import ERR, OUT, Exit, as_json
 from service.safekeeping import Keeping, Occasion, Recoverable, backed_up, named, open_backups, tables_to_keep
 from service.session import session
@@ -26,6 +27,22 @@ async def back_up(
         for table in unprotected:
             OUT.print(f"✗ point-in-time recovery of {table} is off: --enable-pitr switches it on")
     return Exit.WARNED if unprotected else Exit.DONE
+
+
+async def archive_sources(settings: Settings, options: ArchiveOptions, *, json: bool) -> Exit:
+    """``tableturn archive``."""
+    async with session(settings) as opened, open_backups(settings) as backups:
+        await opened.check_ledger()
+        archive = Archive(opened, backups, (lambda _: None) if json else ERR.print)
+        if settings.dry_run:
+            return _told(await archive.preview(options), json=json)
+        found = await archive.run(options)
+    if json:
+        as_json({"sources": found})
+    else:
+        for source, finding in found.items():
+            OUT.print(f"✓ {source}: {finding['state']}, {finding['name']}  {finding['arn']}")
+    return Exit.DONE
 
 
 def _told(steps: list[str], *, json: bool) -> Exit:

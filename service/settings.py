@@ -16,6 +16,7 @@ ENVIRONMENT = {
     "account_endpoint_url": "TABLETURN_ACCOUNT_ENDPOINT_URL",
     "region": "AWS_REGION",
     "dry_run": "DRY_RUN",
+    "preserve_sources": "PRESERVE_OLD_TABLES",
     "log_level": "MIGRATION_LOG_LEVEL",
     "lease_seconds": "TABLETURN_LEASE_SECONDS",
     "request_seconds": "TABLETURN_REQUEST_SECONDS",
@@ -56,6 +57,7 @@ class Settings(BaseModel):
     )
     region: str | None = Field(None, description="AWS region; none: what the AWS profile says")
     dry_run: bool = Field(default=False, description="only say what would be done, where a command knows --dry-run")
+    preserve_sources: bool = Field(default=True, description="archive: the legacy tables are not deleted, ever")
     log_level: str = Field("info", pattern="(?i)^(debug|info|warning|warn|error)$", description="least level logged")
     lease_seconds: Seconds = Field(10.0, gt=0, description="s: a standby takes over after it; 5 at least where busy")
     request_seconds: Seconds = Field(3.0, gt=0, description="s: longest time-out of one write; fits into the lease")

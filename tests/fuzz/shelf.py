@@ -87,6 +87,8 @@ class Shelf:
         await ledger.evidence.put("switch/cutover", {"switched": True, "blocked_ms": 12, "why": ""})
         backup = {"arn": "arn", "name": "name", "made_ms": 1, "available": True, "pitr": True}
         await ledger.evidence.put("backups/users", {**backup, "earliest_ms": 1, "latest_ms": 2})
+        archived = {"arn": "arn", "name": "name", "made_ms": 1, "table_id": "id", "state": "deleted"}
+        await ledger.evidence.put("archive/users", archived)
         closed = Switch("w1", Side.TARGET, Phase.READY, "fence", is_open=False, drain_marks={"users": "m1"},
                         open_marks={}, facts={"request": "r1"})  # fmt: skip
         await ledger.switches.begin(closed)
