@@ -15,7 +15,7 @@ help: ## show this
 setup: $(READY) ## make .venv with everything in it, as locked
 
 # PYTHON=… chooses an interpreter; else the first one that is new enough and can make a venv.
-$(READY): requirements.lock requirements-emulator.lock pyproject.toml
+$(READY): requirements.lock requirements-emulator.lock pyproject.toml deploy/flag/node/package-lock.json
 	@set -e; \
 	for python in "$(PYTHON)" python3 python3.13 python3.12 python3.11; do \
 	  [ -n "$$python" ] || continue; \
@@ -34,6 +34,7 @@ $(READY): requirements.lock requirements-emulator.lock pyproject.toml
 	@$(BIN)/python -m venv --clear $(EMULATOR)
 	@$(EMULATOR)/bin/python -m pip --disable-pip-version-check --quiet --quiet install \
 	  --require-hashes --requirement requirements-emulator.lock
+	@$(BIN)/python -m tests.nodejs
 	@touch $@
 
 demo: setup ## a whole migration on your machine, with live traffic

@@ -27,9 +27,10 @@ _GRACE = 10.0
 """Seconds that an act gets to end when the switch it belongs to is given up: a call that is out cannot be recalled."""
 
 _LIFTING = 15.0
-"""Seconds that lifting the fences may keep the flag from being opened again: behind an open flag, writes that a fence still
-denies would fail, and behind a closed one they wait. AWS lets nobody change a table's policy twice within 15 seconds
-(DynamoDB, "Resource-based policy considerations")."""
+"""Seconds that lifting the fences may keep the flag closed: writes wait behind it that a fence would still deny.
+
+AWS lets nobody change a table's policy twice within 15 seconds (DynamoDB, "Resource-based policy considerations").
+"""
 
 
 class Acting:
