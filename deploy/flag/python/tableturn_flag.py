@@ -1,6 +1,6 @@
 """The reader of tableturn's flag, for applications in Python: which side serves, and when it may be written.
 
-One file, to be copied; it needs nothing but a DynamoDB client of boto3. See docs/operating/flag.md.
+One file, to be copied; it needs nothing but boto3. See docs/operating/flag.md.
 
     flag = Flag(boto3.client("dynamodb"), "acme-entities-tableturn")  # once a process, shared by its threads
     permission = flag.permission()                                    # right before each write; waits while blocked
@@ -97,7 +97,7 @@ class Clocks:
 
     def wait(self, seconds: float) -> None:
         """Wait."""
-        time.sleep(seconds)
+        threading.Event().wait(seconds)
 
 
 class Flag:
@@ -187,8 +187,3 @@ class Flag:
         if side not in _SIDES or not isinstance(writable, bool):
             raise Misread(f"there is no flag in table {self._table}: see whether `tableturn init` has made it")
         return View(side, writable, epoch, monotonic, wall)
-
-
-def _code(error: Exception) -> str:
-    response = getattr(error, "response", None)
-    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, Mapping) else ""

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.nodejs import NODE
 from tests.tidy.sources import ROOT
@@ -104,12 +105,9 @@ def test_in_node() -> None:
 
 
 def test_what_a_client_says_of_a_missing_table_is_told_as_it_is() -> None:
-    class Refusal(Exception):
-        response = {"Error": {"Code": "ResourceNotFoundException"}}  # noqa: RUF012
-
     class Client:
         def get_item(self, **_: Any) -> Mapping[str, Any]:
-            raise Refusal
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetItem")
 
     with pytest.raises(READER.Misread, match="acme-ledger"):
         READER.Flag(Client(), "acme-ledger").permission()
