@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 _KEY: Final = {"PK": {"S": "migration"}, "SK": {"S": "flag"}}
 _SIDES: Final = ("source", "target")
 
@@ -175,9 +177,11 @@ class Flag:
         monotonic, wall = self._clocks.monotonic(), self._clocks.wall()  # before: it shows the flag as of now or later
         try:
             answer = self._client.get_item(TableName=self._table, Key=_KEY, ConsistentRead=True)
-        except Exception as error:
-            if _code(error) in {"ResourceNotFoundException", "ValidationException"}:
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in {"ResourceNotFoundException", "ValidationException"}:
                 raise Misread(f"there is no flag in table {self._table}") from error
+            raise Unreachable(f"the flag in table {self._table} cannot be read") from error
+        except (BotoCoreError, OSError) as error:
             raise Unreachable(f"the flag in table {self._table} cannot be read") from error
         item = answer.get("Item") or {}
         try:
