@@ -195,6 +195,12 @@ def journal_step(step: str) -> Matches:
     return lambda call: call.method == "put" and call.mentions("'S': 'switch'", f"'step': {{'S': '{step}'}}")
 
 
+def writes_of_a_switch(call: Call) -> bool:
+    """Match every write of a switch's journal, and of the flag, whatever steps there are."""
+    wrote = call.method in {"put", "transact"}
+    return wrote and any(call.mentions(f"'PK': {{'S': '{each}") for each in ("switch'", "acts/", "migration'"))
+
+
 def transacts(*texts: str) -> Matches:
     """Match transactions that mention the texts."""
     return lambda call: call.method == "transact" and call.mentions(*texts)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from domain.tables import ViewType
+from tests.seams import Call, writes_of_a_switch
 from tests.simulation.actors import ACTOR, Actor, Kind
 from tests.simulation.pods import Fleet
 from tests.simulation.storms import Storm
@@ -21,6 +22,9 @@ _A_DAY = 40.0
 
 _WORST_WITHIN, _BLINK = 4.0, 0.01
 """Virtual seconds within which the worst moment comes or is not waited for, and between looks for it."""
+
+_AMBUSHED, _JOURNALED = 0.15, 20
+"""Share of switches whose leader dies at a write of the journal, and how many of them there are, about."""
 
 
 @dataclass(slots=True)
@@ -77,6 +81,8 @@ class Chaos:
             where = self._was
             if where.endswith(":fence") and self.random.random() < 0.3:
                 self.storm.gust(self.random.uniform(1, 5))  # what is sent now may land when the other side serves
+            if where.endswith(":prepare") and self.random.random() < _AMBUSHED:
+                await self._strike(group, self._ambush)
             if where == "BACKFILL" and self.random.random() < 0.2:
                 await self._split(group)
             if where == "BAKE" and self.world.plan.target.name in self.loses and self.random.random() < 0.3:
@@ -107,6 +113,22 @@ class Chaos:
         if leader is not None:
             self._note("crash")
             leader.crash()
+
+    async def _ambush(self, _: asyncio.TaskGroup) -> None:
+        """Crash the leader at a write of the journal, drawn: before it is sent, or before its answer is heard."""
+        leader, left = self.fleet.leader, self.random.randrange(_JOURNALED)
+        if leader is None or leader.crew is None:
+            return
+
+        def is_drawn(call: Call) -> bool:
+            nonlocal left
+            left -= writes_of_a_switch(call)
+            if left >= 0:
+                return False
+            self._note("crash")
+            return True
+
+        leader.crew.database.crash(is_drawn, answered=self.random.random() < 0.5)
 
     async def _stop(self, _: asyncio.TaskGroup) -> None:
         leader = self.fleet.leader
