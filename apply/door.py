@@ -15,7 +15,7 @@ from domain.outcomes import Outcome
 from domain.stamps import Stamp
 from domain.tables import TableDefinition
 from dynamo.conditions import Absent, AllOf, AnyOf, Condition, Equal, Less
-from dynamo.ports import Delete, Items, Put
+from dynamo.ports import Delete, Items, Put, Strip
 
 _ROUNDS = 10
 """Rounds of put and adoption before a key that keeps changing under us is reported."""
@@ -71,6 +71,28 @@ class Door:
             await self._items.write(action, guard=self._guard)
         except ConditionFailed:
             return False
+        return True
+
+    async def remove(self, standing: Item) -> bool:
+        """Delete an item, if exactly that still stands there; tell whether it is gone: for what is left behind."""
+        key = {name: standing[name] for name in self._key_names}
+        try:
+            await self._items.write(Delete(self._table, key, self.exactly(standing)), guard=self._guard)
+        except ConditionFailed as refusal:
+            return refusal.standing is None
+        return True
+
+    async def strip(self, standing: Item) -> bool:
+        """Take the stamp off an item, if that very one is still on it; tell whether it is gone.
+
+        The table may serve: whatever else the application made of the item meanwhile is not touched (ADR 12).
+        """
+        key = {name: standing[name] for name in self._key_names}
+        action = Strip(self._table, key, STAMP, Equal((STAMP,), standing[STAMP]))
+        try:
+            await self._items.write(action, guard=self._guard)
+        except ConditionFailed as refusal:
+            return refusal.standing is None or STAMP not in refusal.standing
         return True
 
     def _newer(self, stamp: Stamp) -> Condition:

@@ -2,7 +2,8 @@
 
 What holds: a refused write carries the item that stands there; a retried write may meet its own earlier success, which
 then *is* the standing item (a transaction does not: its token makes it idempotent for ten minutes). Sources: AWS API
-reference, GetItem, BatchGetItem, Scan, Query, PutItem, DeleteItem, TransactWriteItems. Next: `dynamo.calls`.
+reference, GetItem, BatchGetItem, Scan, Query, PutItem, DeleteItem, UpdateItem, TransactWriteItems.
+Next: `dynamo.calls`.
 """
 
 import uuid
@@ -14,8 +15,8 @@ from domain.items import Item
 from dynamo import answers
 from dynamo.batches import Answer, read_all
 from dynamo.calls import Calls, Document
-from dynamo.expressions import condition_parameters, key_condition_parameters
-from dynamo.ports import Action, Check, Delete, Found, Page, Put, QueryRequest, ScanRequest
+from dynamo.expressions import condition_parameters, key_condition_parameters, removal_parameters
+from dynamo.ports import Action, Check, Delete, Found, Page, Put, QueryRequest, ScanRequest, Single, Strip
 
 _TOTAL: Final = {"ReturnConsumedCapacity": "TOTAL"}
 
@@ -66,8 +67,12 @@ class AwsItems:
             parameters["IndexName"] = request.index
         return page("Query", await self._calls.call("Query", parameters))
 
-    async def write(self, action: Put | Delete, *, guard: WriteGuard = UNGUARDED) -> None:
-        """Do one put or delete. Raises ConditionFailed with what stands there, DataError for an impossible item."""
+    async def write(self, action: Single, *, guard: WriteGuard = UNGUARDED) -> None:
+        """Do one put, delete or strip. Raises ConditionFailed with what stands there, DataError for what cannot be."""
+        if isinstance(action, Strip):
+            what = {"Key": action.key, **removal_parameters(action.attribute, action.condition)}
+            await self._calls.call("UpdateItem", {"TableName": action.table, **what, **_TOTAL}, guard=guard)
+            return
         operation = "PutItem" if isinstance(action, Put) else "DeleteItem"
         await self._calls.call(operation, {**_action(action), **_TOTAL}, guard=guard)
 

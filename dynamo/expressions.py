@@ -22,6 +22,19 @@ def condition_parameters(condition: Condition | None, *, standing: bool = True) 
     return {**parameters, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if standing else parameters
 
 
+def removal_parameters(attribute: str, condition: Condition) -> dict[str, Any]:
+    """Return the request parameters that remove one attribute on a condition. Source: AWS, "Update expressions"."""
+    words = _Words()
+    written = words.render(condition)
+    update = f"REMOVE {words.path((attribute,))}"
+    return {
+        "UpdateExpression": update,
+        "ConditionExpression": written,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        **words.parameters(),
+    }
+
+
 def key_condition_parameters(request: QueryRequest) -> dict[str, Any]:
     """Return the request parameters that carry a query's key condition."""
     words = _Words()

@@ -7,7 +7,7 @@ does not, for its first attempt is remembered as AWS remembers its token. Next: 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from domain.errors import ConditionFailed, FatalError
 from domain.guards import UNGUARDED, WriteGuard
@@ -19,9 +19,12 @@ from dynamo.evaluation import holds
 from dynamo.item_rules import copied, size
 from dynamo.memory_server import MemoryServer
 from dynamo.memory_store import Place, Stored, StoredTable
-from dynamo.ports import Action, Check, Delete, Found, Page, Put, QueryRequest, ScanRequest
+from dynamo.ports import Action, Check, Delete, Found, Page, Put, QueryRequest, ScanRequest, Single, Strip
 from dynamo.retries import Subject
 
+_Written = TypeVar("_Written", bound=Action | Strip)
+
+_OPERATIONS: Final[dict[type, str]] = {Put: "PutItem", Delete: "DeleteItem", Strip: "UpdateItem"}
 _MOST_ACTIONS: Final = 100
 _LARGEST_TRANSACTION: Final = 4 * 1024 * 1024
 
@@ -76,9 +79,9 @@ class MemoryItems:
         subject = Subject("Query", request.table)
         return await self._server.ask(subject, lambda: memory_pages.query(self._server.table(request.table), request))
 
-    async def write(self, action: Put | Delete, *, guard: WriteGuard = UNGUARDED) -> None:
-        """Do one put or delete. Raises ConditionFailed with what stands there, DataError for an impossible item."""
-        subject = Subject("PutItem" if isinstance(action, Put) else "DeleteItem", action.table)
+    async def write(self, action: Single, *, guard: WriteGuard = UNGUARDED) -> None:
+        """Do one put, delete or strip. Raises ConditionFailed with what stands there, DataError for what cannot be."""
+        subject = Subject(_OPERATIONS[type(action)], action.table)
         sent = [_sent(action)]
         await self._server.ask(subject, lambda: self._act(sent), guard=guard)
 
@@ -112,7 +115,7 @@ class MemoryItems:
             raise FatalError(f"a transaction has 1 to {_MOST_ACTIONS} actions, not {len(actions)}")
         self._act(actions)
 
-    def _act(self, actions: Sequence[Action]) -> None:
+    def _act(self, actions: Sequence[Action | Strip]) -> None:
         """Validate all, check all, then do all."""
         steps = [self._step(action) for action in actions]
         if len({(step.table.definition.name, step.place) for step in steps}) < len(steps):
@@ -126,7 +129,7 @@ class MemoryItems:
         for step in steps:
             step.act()
 
-    def _step(self, action: Action) -> _Step:
+    def _step(self, action: Action | Strip) -> _Step:
         table = self._server.table(action.table)
         match action:
             case Put(item=item, condition=condition):
@@ -134,11 +137,15 @@ class MemoryItems:
             case Delete(key=key, condition=condition):
                 place = table.place_of(key)
                 return _Step(table, place, condition, lambda: table.remove(place))
+            case Strip(key=key, attribute=attribute, condition=condition):
+                standing = table.at(table.place_of(key)) or key
+                left = {name: value for name, value in standing.items() if name != attribute}
+                return _put_step(table, table.prepared(left), condition)
             case Check(key=key, condition=condition):
                 return _Step(table, table.place_of(key), condition, lambda: None)
 
 
-def _sent(action: Action) -> Action:
+def _sent(action: _Written) -> _Written:
     """Return the action as it leaves the client: what the caller does to its item afterwards changes nothing."""
     if isinstance(action, Put):
         return replace(action, item=copied(action.item))

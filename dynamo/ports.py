@@ -109,7 +109,22 @@ class Check:
     condition: Condition
 
 
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The removal of one attribute of an item, alone; everything else of the item stays as whoever wrote it left it.
+
+    Source: AWS, UpdateItem, REMOVE. The condition must say that the item stands: DynamoDB makes one where none does.
+    """
+
+    table: str
+    key: Item
+    attribute: str
+    condition: Condition
+
+
 Action: TypeAlias = Put | Delete | Check
+Single: TypeAlias = Put | Delete | Strip
+"""What can be written by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +199,8 @@ class Items(Protocol):
         """Return one page of a query."""
         ...
 
-    async def write(self, action: Put | Delete, *, guard: WriteGuard = UNGUARDED) -> None:
-        """Do one put or delete.
+    async def write(self, action: Single, *, guard: WriteGuard = UNGUARDED) -> None:
+        """Do one put, delete or strip.
 
         Raises ConditionFailed with the item that stands there, DataError when the item itself is refused (too large,
         wrong key type). A retry may meet the success of an earlier attempt whose answer was lost: then the standing

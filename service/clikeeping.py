@@ -4,14 +4,10 @@ from typing import Annotated
 
 import typer
 
-from service.cliparts import APP, Json, Ledger, Plan, settings_of
+from service.cliparts import APP, Confirm, Json, Ledger, Plan, ReadUnits, WriteUnits, settings_of
 from service.console import carry_out
 
 DryRun = Annotated[bool | None, typer.Option("--dry-run", envvar="DRY_RUN", help="only say what would be done")]
-
-Confirm = Annotated[
-    str | None, typer.Option("--confirm", metavar="PLAN", help="the plan's name, where nobody can type")
-]
 
 
 @APP.command()
@@ -70,3 +66,25 @@ def archive(
     settings = settings_of(plan=plan, ledger=ledger, dry_run=dry_run)
     options = ArchiveOptions(delete_sources, lift_protection, confirm)
     carry_out(lambda: archive_sources(settings, options, json=json))
+
+
+@APP.command("strip-stamps")
+def strip_stamps(
+    plan: Plan = None,
+    ledger: Ledger = None,
+    write_units: WriteUnits = None,
+    read_units: ReadUnits = None,
+    dry_run: DryRun = None,
+    json: Json = False,
+) -> None:
+    """Once DONE: take `_stamp` off every target item, each by one conditional update, while the target serves.
+
+    Not before: a rollback needs the stamps. Functions that changes of the target fire hear of each item.
+
+    Example: tableturn strip-stamps --write-units 100
+    """
+    from service.keepingcommands import strip_target
+    from service.targetwalk import Units
+
+    settings = settings_of(plan=plan, ledger=ledger, dry_run=dry_run)
+    carry_out(lambda: strip_target(settings, Units(write_units, read_units), json=json))

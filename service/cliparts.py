@@ -20,6 +20,11 @@ Plan = Annotated[
 ]
 Ledger = Annotated[str | None, typer.Option("--ledger", envvar="TABLETURN_LEDGER", help="name of the ledger table")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+Confirm = Annotated[
+    str | None, typer.Option("--confirm", metavar="PLAN", help="the plan's name, where nobody can type")
+]
+WriteUnits = Annotated[int | None, typer.Option(min=1, help="write units a second that it may take; none: any")]
+ReadUnits = Annotated[int | None, typer.Option(min=1, help="read units a second that its scan may take; none: any")]
 Reason = Annotated[str, typer.Option("--reason", help="why; stands in the history")]
 
 

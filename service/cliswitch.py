@@ -1,13 +1,13 @@
 """The part of the command line that moves the phase: cut over, roll back, complete, abort."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from ledger.requests import Request, RequestKind
 from service import console
-from service.cliparts import APP, Json, Ledger, Plan, Reason, settings_of
+from service.cliparts import APP, Confirm, Json, Ledger, Plan, Reason, WriteUnits, settings_of
 from service.console import ERR, carry_out
 from service.settings import Settings
 
@@ -33,22 +33,43 @@ def rollback(
     ledger: Ledger = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the gates and change nothing")] = False,
     max_blocked: Annotated[float | None, typer.Option(help="s: take it back when writes are blocked longer")] = None,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="no switch: once ABORTED, clear the target of what was copied into it")
+    ] = False,
+    confirm: Confirm = None,
+    write_units: WriteUnits = None,
     json: Json = False,
 ) -> None:
     """Switch the application back to the legacy tables, which hold what was written since; repeatable.
 
+    With --discard nothing is switched: after `abort`, what the migration wrote into the target is deleted again.
+
     Example: tableturn rollback --dry-run
     """
+    if discard:
+        _discard(settings_of(plan=plan, ledger=ledger, dry_run=dry_run or None), confirm, write_units, json=json)
     _switch(RequestKind.ROLLBACK, settings_of(plan=plan, ledger=ledger), max_blocked, dry_run=dry_run, json=json)
 
 
 @APP.command()
-def complete(plan: Plan = None, ledger: Ledger = None, reason: Reason = "", json: Json = False) -> None:
+def complete(
+    plan: Plan = None,
+    ledger: Ledger = None,
+    reason: Reason = "",
+    strip_stamps: Annotated[
+        bool, typer.Option("--strip-stamps", help="then take our stamps off the target: `tableturn strip-stamps`")
+    ] = False,
+    write_units: WriteUnits = None,
+    json: Json = False,
+) -> None:
     """End the migration after its bake: no way back any more. BAKE → DONE.
 
     Example: tableturn complete --reason "seven clean days"
     """
-    _end(RequestKind.COMPLETE, settings_of(plan=plan, ledger=ledger), reason, json=json)
+    settings = settings_of(plan=plan, ledger=ledger)
+    if strip_stamps:
+        _complete_and_strip(settings, _asked_by(reason), write_units, json=json)
+    _end(RequestKind.COMPLETE, settings, reason, json=json)
 
 
 @APP.command()
@@ -74,8 +95,26 @@ def _switch(kind: RequestKind, settings: Settings, max_blocked: float | None, *,
 def _end(kind: RequestKind, settings: Settings, reason: str, *, json: bool) -> None:
     from service.commands import ask_worker
 
-    facts = {"by": console.operator(), "reason": reason or "asked for by the operator"}
-    carry_out(lambda: ask_worker(settings, kind, facts, told=_teller(), json=json))
+    carry_out(lambda: ask_worker(settings, kind, _asked_by(reason), told=_teller(), json=json))
+
+
+def _asked_by(reason: str) -> dict[str, Any]:
+    return {"by": console.operator(), "reason": reason or "asked for by the operator"}
+
+
+def _discard(settings: Settings, confirm: str | None, write_units: int | None, *, json: bool) -> NoReturn:
+    from service.keepingcommands import discard_copy
+    from service.targetwalk import Units
+
+    carry_out(lambda: discard_copy(settings, confirm, Units(write_units), json=json))
+
+
+def _complete_and_strip(settings: Settings, facts: dict[str, Any], write_units: int | None, *, json: bool) -> NoReturn:
+    from service.keepingcommands import complete_and_strip
+    from service.targetwalk import Units
+
+    told = _teller()
+    carry_out(lambda: complete_and_strip(settings, facts, Units(write_units), told=told, json=json))
 
 
 def _teller() -> Callable[[Request], None]:

@@ -1,10 +1,19 @@
 """What the commands of `service.clikeeping` do, one coroutine each. Each returns its exit code."""
 
+from collections.abc import Callable
+from typing import Any
+
+from ledger.requests import Request, RequestKind
 from service.archiving import Archive, ArchiveOptions
+from service.asking import ask
 from service.console import ERR, OUT, Exit, as_json
+from service.discarding import Discard
 from service.safekeeping import Keeping, Occasion, Recoverable, backed_up, named, open_backups, tables_to_keep
 from service.session import session
 from service.settings import Settings
+from service.stripping import Stripping
+from service.targetwalk import Units
+from service.worker import process_name
 
 
 async def back_up(
@@ -42,6 +51,43 @@ async def archive_sources(settings: Settings, options: ArchiveOptions, *, json: 
     else:
         for source, finding in found.items():
             OUT.print(f"✓ {source}: {finding['state']}, {finding['name']}  {finding['arn']}")
+    return Exit.DONE
+
+
+async def discard_copy(settings: Settings, typed: str | None, units: Units, *, json: bool) -> Exit:
+    """``tableturn rollback --discard``: in a dry run what is there is counted."""
+    async with session(settings) as opened:
+        await opened.check_ledger()
+        discard = Discard(opened, who=process_name(), units=units)
+        counts = await discard.preview() if settings.dry_run else await discard.run(typed)
+    return _counted("would discard" if settings.dry_run else "discarded", counts, json=json)
+
+
+async def strip_target(settings: Settings, units: Units, *, json: bool) -> Exit:
+    """``tableturn strip-stamps``: in a dry run what is there is counted."""
+    async with session(settings) as opened:
+        await opened.check_ledger()
+        stripping = Stripping(opened, units)
+        counts = await stripping.preview() if settings.dry_run else await stripping.run()
+    return _counted("would strip" if settings.dry_run else "stripped", counts, json=json)
+
+
+async def complete_and_strip(
+    settings: Settings, facts: dict[str, Any], units: Units, *, told: Callable[[Request], None], json: bool
+) -> Exit:
+    """``tableturn complete --strip-stamps``: what completion answers is told by what is stripped after it."""
+    async with session(settings) as opened:
+        await opened.check_ledger()
+        await ask(opened, RequestKind.COMPLETE, facts, (lambda _: None) if json else told)
+        counts = await Stripping(opened, units).run()
+    return _counted("complete, and stripped", counts, json=json)
+
+
+def _counted(what: str, counts: dict[str, int], *, json: bool) -> Exit:
+    if json:
+        as_json({"what": what, "items": counts})
+    else:
+        OUT.print(f"{what}: {', '.join(f'{count:,} {word}' for word, count in sorted(counts.items())) or 'nothing'}")
     return Exit.DONE
 
 

@@ -17,15 +17,14 @@ from domain.tables import TableDefinition, ViewType
 from dynamo.ports import (
     Action,
     Database,
-    Delete,
     Found,
     Page,
-    Put,
     QueryRequest,
     RecordsPage,
     ScanRequest,
     ShardDescription,
     ShardPlace,
+    Single,
     TableDescription,
 )
 
@@ -158,8 +157,8 @@ class SeamedDatabase:
         call = Call("query_page", request.table, request)
         return await self._through(call, lambda: self._inner.query_page(request))
 
-    async def write(self, action: Put | Delete, *, guard: WriteGuard = UNGUARDED) -> None:
-        method = "put" if isinstance(action, Put) else "delete"
+    async def write(self, action: Single, *, guard: WriteGuard = UNGUARDED) -> None:
+        method = type(action).__name__.lower()
         call = Call(method, action.table, action)
         await self._through(call, lambda: self._inner.write(action, guard=guard))
 

@@ -1,13 +1,15 @@
 """Single writes: values come back as they went in, impossible items are refused, the guard is asked each time."""
 
+from dataclasses import replace
+
 import pytest
 
 from domain.errors import ConditionFailed, DataError, FatalError, FencedError
 from domain.guards import Attempt
 from domain.items import AttributeValue, Item, number, text
 from domain.tables import KeyAttribute
-from dynamo.conditions import Absent
-from dynamo.ports import Delete, Put
+from dynamo.conditions import Absent, Equal
+from dynamo.ports import Delete, Put, Strip
 from tests.contract.arena import BY_GROUP, BY_RANK, N1, PK, Arena, item, key
 
 LARGEST = 409_600
@@ -174,6 +176,21 @@ async def test_an_item_without_the_index_key_is_fine(arena: Arena) -> None:
 async def test_deleting_what_is_not_there_is_fine(arena: Arena) -> None:
     table = await arena.table()
     await arena.delete(table, key("nobody"))
+
+
+async def test_stripping_takes_one_attribute_and_only_on_its_condition(arena: Arena) -> None:
+    table = await arena.table()
+    await arena.put(table, item("p", stamp={"M": {"ver": text("1")}}, x=N1))
+    strip = Strip(table, key("p"), "stamp", Equal(("stamp",), {"M": {"ver": text("1")}}))
+    await arena.database.write(strip)
+    assert await arena.database.get_item(table, key("p")) == item("p", x=N1)
+    with pytest.raises(ConditionFailed) as refusal:
+        await arena.database.write(strip)
+    assert refusal.value.standing == item("p", x=N1)
+    with pytest.raises(ConditionFailed) as refusal:
+        await arena.database.write(replace(strip, key=key("nobody")))
+    assert refusal.value.standing is None
+    assert await arena.scanned_all(table) == [item("p", x=N1)]
 
 
 async def test_deleting_by_a_key_of_another_schema_is_a_data_error(arena: Arena) -> None:

@@ -16,7 +16,7 @@ from domain.tables import KeyAttribute, TableDefinition
 from dynamo.conditions import AllOf
 from dynamo.expressions import condition_parameters
 from dynamo.memory import MemoryDatabase
-from dynamo.ports import Delete, Items, Put
+from dynamo.ports import Items, Put, Single
 from tests.seams import SeamedDatabase
 from tests.world import LoopClock
 
@@ -116,7 +116,7 @@ class Restless(MemoryDatabase):
         super().__init__(LoopClock())
         self._changes = changes
 
-    async def write(self, action: Put | Delete, *, guard: WriteGuard = UNGUARDED) -> None:
+    async def write(self, action: Single, *, guard: WriteGuard = UNGUARDED) -> None:
         if self._changes:
             self._changes -= 1
             await super().write(Put(TABLE.name, foreign(3 + self._changes)))
