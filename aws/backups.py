@@ -19,6 +19,7 @@ SERVICES: Final = ("dynamodb",)
 
 _GONE: Final = frozenset({"BackupNotFoundException"})
 _NO_TABLE: Final = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
+_NO_SUCH_TIME: Final = frozenset({"InvalidRestoreTimeException", "PointInTimeRecoveryUnavailableException"})
 _BACKUP_PATIENCE: Final = 3_600.0
 _RESTORE_PATIENCE: Final = 24 * 3_600.0
 """Seconds. AWS: backups are there within minutes; a restore takes 20 minutes to hours, by the table's size."""
@@ -146,9 +147,16 @@ class Backups:
         when: dict[str, Any] = {"UseLatestRestorableTime": True}
         if at_ms is not None:
             when = {"RestoreDateTime": datetime.fromtimestamp(at_ms / 1000, UTC)}
-        await self._calls.ask(
-            "dynamodb", "restore_table_to_point_in_time", SourceTableName=table, TargetTableName=into, **when
+        begun = await self._calls.find(
+            "dynamodb",
+            "restore_table_to_point_in_time",
+            _NO_SUCH_TIME,
+            SourceTableName=table,
+            TargetTableName=into,
+            **when,
         )
+        if begun is None:
+            raise RefusedError(f"{table} cannot be restored to that moment", hint=await self._window(table))
         await self._until_restored(into)
 
     async def standing(self, table: str) -> Standing | None:
@@ -177,6 +185,13 @@ class Backups:
             return await self.standing(table) is None
 
         await self._until(f"table {table} is deleted", is_gone, _BACKUP_PATIENCE)
+
+    async def _window(self, table: str) -> str:
+        found = await self.recovery(table)
+        if not found.on:
+            return "its point-in-time recovery is off: `tableturn backup --enable-pitr`"
+        first, last = (datetime.fromtimestamp(each / 1000, UTC) for each in (found.earliest_ms, found.latest_ms))
+        return f"it can be from {first:%Y-%m-%dT%H:%M:%SZ} to {last:%Y-%m-%dT%H:%M:%SZ}"
 
     async def _refuse_standing(self, table: str) -> None:
         if await self.standing(table) is not None:

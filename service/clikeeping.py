@@ -42,6 +42,37 @@ def backup(
     carry_out(lambda: back_up(settings, occasion, recoverable, targets=targets, json=json))
 
 
+@APP.command("restore-check")
+def restore_check(
+    source: Annotated[str, typer.Argument(help="a source's name, or `target`")],
+    plan: Plan = None,
+    ledger: Ledger = None,
+    of: Annotated[
+        str | None, typer.Option("--backup", metavar="ARN|latest", help="restore this backup of it (the latest one)")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", envvar="RECOVERY_POINT", metavar="TIME|latest", help="restore it as it was then, UTC"),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="leave the restored table where it is")] = False,
+    read_units: ReadUnits = None,
+    dry_run: DryRun = None,
+    json: Json = False,
+) -> None:
+    """Restore a backup or a moment into a new table, count and compare what came back, and drop it again.
+
+    What changed since then differs. Exit code 5 when something does.
+
+    Example: tableturn restore-check users --at 2026-11-25T10:30:00Z
+    """
+    from service.keepingcommands import check_restore
+    from service.restoring import LATEST, RestoreOptions
+
+    settings = settings_of(plan=plan, ledger=ledger, dry_run=dry_run)
+    options = RestoreOptions(source, of if of or at else LATEST, at, keep, read_units)
+    carry_out(lambda: check_restore(settings, options, json=json))
+
+
 @APP.command()
 def archive(
     plan: Plan = None,

@@ -8,6 +8,7 @@ from service.archiving import Archive, ArchiveOptions
 from service.asking import ask
 from service.console import ERR, OUT, Exit, as_json
 from service.discarding import Discard
+from service.restoring import RestoreOptions, checked
 from service.safekeeping import Keeping, Occasion, Recoverable, backed_up, named, open_backups, tables_to_keep
 from service.session import session
 from service.settings import Settings
@@ -36,6 +37,26 @@ async def back_up(
         for table in unprotected:
             OUT.print(f"✗ point-in-time recovery of {table} is off: --enable-pitr switches it on")
     return Exit.WARNED if unprotected else Exit.DONE
+
+
+async def check_restore(settings: Settings, options: RestoreOptions, *, json: bool) -> Exit:
+    """``tableturn restore-check``."""
+    async with session(settings) as opened, open_backups(settings) as backups:
+        await opened.check_ledger()
+        if settings.dry_run:
+            return _told([f"would restore {options.source} from {options.backup or options.at}"], json=json)
+        found = await checked(opened, backups, options, (lambda _: None) if json else ERR.print)
+    if json:
+        as_json(found)
+    else:
+        live = "is gone" if found["live_items"] is None else f"has {found['live_items']:,}"
+        OUT.print(f"restored {found['of']}: {found['items']:,} items, the live table {live}")
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in found["kinds"].items() if count)
+        OUT.print(
+            f"compared with the other side: {kinds or 'all agree'}" if found["compared"] else "nothing to compare"
+        )
+        OUT.print(f"kept as {found['table']}" if found["kept"] else f"dropped {found['table']} again")
+    return Exit.WARNED if found["mismatches"] else Exit.DONE
 
 
 async def archive_sources(settings: Settings, options: ArchiveOptions, *, json: bool) -> Exit:
