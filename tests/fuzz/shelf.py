@@ -20,6 +20,7 @@ from domain.phases import Phase, Side
 from domain.positions import Version
 from dynamo.memory import MemoryDatabase
 from dynamo.ports import Put, ScanRequest
+from ledger.acts import ActRow
 from ledger.book import Ledger, ledger_table, operator_ledger
 from ledger.cursors import SegmentRow
 from ledger.echoes import Echo
@@ -92,6 +93,7 @@ class Shelf:
         closed = Switch("w1", Side.TARGET, Phase.READY, "fence", is_open=False, drain_marks={"users": "m1"},
                         open_marks={}, facts={"request": "r1"})  # fmt: skip
         await ledger.switches.begin(closed)
+        await ledger.acts.save(ActRow("w1", "cache", "switch", standing={"value": "legacy", "version": 3}))
         fields = {"owner": "", "epoch": 1, "counter": 4, "clean": True}
         await ledger.rows.put("leases", "leader", fields, revision=0)
 
@@ -140,6 +142,7 @@ def readers(shelf: Shelf) -> Mapping[str, Reader]:
         "echo": lambda ledger: ledger.echoes.get(TOKEN),
         "seen": lambda ledger: ledger.echoes.seen(TOKEN, Counter(["d1"])),
         "switch": lambda ledger: ledger.switches.current(),
+        "acts": lambda ledger: ledger.acts.of("w1"),
         "history": lambda ledger: ledger.history.all(),
         **{kind.value: lambda ledger, kind=kind: ledger.requests.waiting(kind) for kind in RequestKind},  # type: ignore[misc]
         "facts": lambda ledger: _gates(ledger, shelf.database),
