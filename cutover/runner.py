@@ -209,7 +209,12 @@ class Director:
         await self._ledger.requests.answer(request, done=True, why=phase.value, stream=stream.name, epoch=stream.epoch)
 
     async def _end(self, request: Request) -> None:
-        """Complete or abort: the last move of the phase."""
+        """Complete or abort: the last move of the phase; nobody settles anything after it."""
+        unsettled = await self._ports.switch.acting.settle()
+        if unsettled:
+            why = f"the last switch is not settled: {'; '.join(unsettled)}"
+            await self._ledger.requests.answer(request, done=False, why=why)
+            return
         state = await self._ledger.migration.state()
         phase = _ENDS[request.kind]
         try:

@@ -205,6 +205,34 @@ async def test_what_is_tidied_after_the_unfence_is_tried_until_it_is_done(scene:
         await scene.settled(after(Side.TARGET))
 
 
+async def test_nothing_is_completed_before_it_is_settled(scene: Scene) -> None:
+    """Behind the end there is no leader who could."""
+    crew = await ready(scene)
+    async with crew.working():
+        assert (await switch(scene, crew)).state is RequestState.DONE
+        await scene.settled(after(Side.TARGET))
+        await scene.world.caught_up(Side.TARGET)
+        scene.levers["tidy"].faults["do"] = [RefusedError("not yet")] * 99
+        switches = scene.world.ledger.switches
+        standing = await switches.current()
+        assert standing is not None
+        owed = replace(standing, switch_id="another", is_open=False)
+        await crew.ledger.switches.save(owed)
+
+        async def says_so() -> bool:
+            answer = await switch(scene, crew, RequestKind.COMPLETE)
+            assert answer.state is RequestState.REFUSED
+            return "tidy: not yet" in str(answer.answer["why"])
+
+        await scene.world.until(says_so)
+        scene.levers["tidy"].faults.clear()
+
+        async def completes() -> bool:
+            return (await switch(scene, crew, RequestKind.COMPLETE)).state is RequestState.DONE
+
+        await scene.world.until(completes)
+
+
 async def test_when_the_deadline_passes_an_act_comes_to_its_end_before_it_is_undone(scene: Scene) -> None:
     """A call that is out cannot be recalled: undone first, it would take effect afterwards."""
     crew = await ready(scene)
