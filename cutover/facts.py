@@ -1,13 +1,19 @@
 """Gathers what the gates look at: ledger rows and the state of the target table. Reads only."""
 
 from collections import Counter
+from collections.abc import Mapping
+from functools import reduce
 
 from cutover.gates import Facts
 from domain.clock import Clock
+from domain.fates import NOTHING_WRITTEN, Tally
 from domain.phases import Side
 from domain.tables import ViewType
 from dynamo.ports import Tables
 from ledger.book import Ledger
+from ledger.findings import Lane
+from ledger.migration import State
+from ledger.streams import ShardRow, seen_through
 from mapping.plan import Plan
 
 _TOMBSTONES_COUNTED = 2_000
@@ -23,7 +29,12 @@ async def gather(ledger: Ledger, tables: Tables, plan: Plan, clock: Clock) -> Fa
     state = await ledger.migration.state()
     worker = await ledger.evidence.get(WORKER) or {}
     found = {side: await ledger.evidence.get(f"reconcile/{side}") for side in Side}
-    through = await _through(ledger)
+    streams = await ledger.streams.all()
+    shards = {stream.name: await ledger.streams.shards(stream.name, stream.epoch) for stream in streams}
+    through = {stream: seen_through(own.values()) for stream, own in shards.items()}
+    waiting = await ledger.quarantine.everything()
+    strays = [entry for entry in waiting if entry.lane is Lane.STRAY]
+    written, at_least = await _written(ledger, state, shards.get(Side.TARGET, {}))
     return Facts(
         phase=state.phase,
         now_ms=now,
@@ -35,11 +46,15 @@ async def gather(ledger: Ledger, tables: Tables, plan: Plan, clock: Clock) -> Fa
         gaps=await gaps(ledger),
         through_ms=through,
         reconciled={side: finding for side, finding in found.items() if finding is not None},
-        quarantined=Counter(str(entry.reason) for entry in await ledger.quarantine.everything()),
+        quarantined=Counter(str(entry.reason) for entry in waiting),
         tombstones=await ledger.tombstones.count(plan.sources, at_most=_TOMBSTONES_COUNTED),
         worker_ms=int(worker.get("at_ms", 0)),
         worker_settled=bool(worker.get("settled")),
         target_trouble=await _trouble(ledger, tables, plan),
+        strays=Counter(entry.source for entry in strays),
+        stray_ms=min((entry.at_ms for entry in strays), default=0),
+        written=written,
+        written_at_least=at_least,
     )
 
 
@@ -67,12 +82,19 @@ async def gaps(ledger: Ledger) -> dict[str, str]:
     return found
 
 
-async def _through(ledger: Ledger) -> dict[str, int]:
-    """Return per stream up to when everything is seen: the least of its shards that have not ended."""
-    through: dict[str, int] = {}
-    for stream in await ledger.streams.all():
-        through[stream.name] = await ledger.streams.through_ms(stream)
-    return through
+async def _written(ledger: Ledger, state: State, shards: Mapping[str, ShardRow]) -> tuple[Tally, bool]:
+    """Return what the new application has written since the switch, and whether records of it were lost meanwhile.
+
+    A bake in which the target's stream was captured anew is counted in several epochs; its span has no beginning.
+    """
+    if state.flag.serving is Side.SOURCE:
+        return NOTHING_WRITTEN, False
+    stream, spans = await ledger.streams.get(Side.TARGET), await ledger.marks.spans(Side.TARGET)
+    renewed, counted = bool(spans) and spans[-1].opened is None, list(shards.values())
+    for epoch in range(1, stream.epoch if renewed else 1):
+        counted += (await ledger.streams.shards(stream.name, epoch)).values()
+    tallies = [shard.tally for shard in counted if shard.tally.bake == state.rollbacks]
+    return reduce(Tally.plus, tallies, Tally(state.rollbacks)), renewed or bool(stream.gap)
 
 
 async def _trouble(ledger: Ledger, tables: Tables, plan: Plan) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from domain.clock import credible
+from domain.fates import NOTHING_WRITTEN, Tally
 from domain.phases import Phase, Side
 
 RECAPTURED_IN = frozenset(set(Phase) - {Phase.PLANNED, Phase.CUTOVER, Phase.ABORTED, Phase.DONE})
@@ -32,7 +33,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that the gates may look at, gathered at one moment (`cutover.facts`)."""
+    """All that the gates may look at, gathered at one moment (`cutover.facts`).
+
+    ``strays``: source ids by source, the first of them found at ``stray_ms`` (0: none). ``written``: what the new
+    application has written since the switch; ``written_at_least``: and some of its stream was lost meanwhile.
+    """
 
     phase: Phase
     now_ms: int
@@ -49,6 +54,10 @@ class Facts:
     worker_ms: int = 0
     worker_settled: bool = False
     target_trouble: str = ""
+    strays: Mapping[str, int] = field(default_factory=dict)
+    stray_ms: int = 0
+    written: Tally = NOTHING_WRITTEN
+    written_at_least: bool = False
 
     def lag_ms(self, side: Side) -> int:
         """Return the largest lag of the streams of a side; without any look at the tip it is for ever."""

@@ -11,7 +11,7 @@ from ledger.rows import Fields, Row, Rows
 
 
 class Lane(StrEnum):
-    """Whose versions an entry speaks: those of a legacy stream (forward, stray) or of the target's (reverse)."""
+    """Whose versions an entry speaks: a legacy stream's (forward), the target's (reverse), or of either (stray)."""
 
     FORWARD = "forward"
     REVERSE = "reverse"
@@ -48,6 +48,10 @@ class Quarantine:
     async def everything(self) -> list[Quarantined]:
         """Return every entry, all lanes."""
         return [_quarantined(row) for lane in Lane for row in await self._rows.all(f"quarantine/{lane}")]
+
+    async def strays(self) -> set[str]:
+        """Return the source ids whose strays wait for somebody to look at them: nothing mends these by itself."""
+        return {_quarantined(row).source_id for row in await self._rows.all(f"quarantine/{Lane.STRAY}")}
 
     async def put(self, entry: Quarantined) -> None:
         """Add or renew an entry: keys are united with those kept, and an older version never replaces a newer."""

@@ -139,6 +139,8 @@ _ASKED = Shape({"state": _STATES, "facts": _ANYTHING, "answer": _ANYTHING})
 _SWITCHED = _map_with(Shape(optional={"max_blocked_ms": _COUNT}))
 _COMPARED = {"mismatches": _COUNT}
 _RECAPTURED = _map_with(Shape({"stream": _TEXT, "epoch": _COUNT}))
+_COUNTS = _map_of(_COUNT, "a map of whole numbers from 0")
+_TALLY = _map_with(Shape({"bake": _COUNT, "fates": _COUNTS, "own": _COUNTS, "derived": _COUNTS, "causes": _COUNTS}))
 _RETRIED = _map_with(Shape({"source": _TEXT, "source_id": _TEXT, "lane": _TEXT}))
 
 SHAPES: Final[Mapping[str, Shape]] = {
@@ -163,7 +165,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
             "ended": _TRUTH,
             "through_ms": _COUNT,
             "oldest_ms": _COUNT,
-        }
+        },
+        {"tally": _TALLY},
     ),
     "segments": _SCANNED,
     "sweeps": _SCANNED,

@@ -5,10 +5,12 @@ everything up to it is applied or quarantined; ``ended`` only ever turns true. A
 stream's shards, spans and segments are is kept by epoch, so that capturing it anew is one write of its row.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 
 from domain.clock import Clock
 from domain.errors import ConditionFailed, RefusedError, TransientError
+from domain.fates import NOTHING_WRITTEN, Tally
 from domain.phases import Side
 from dynamo.ports import Put, ShardDescription
 from ledger.rows import Fields, Row, Rows
@@ -39,6 +41,7 @@ class ShardRow:
 
     ``checkpoint``: last sequence number applied (None: nothing yet, start at TRIM_HORIZON). ``through_ms``: every
     change up to this wall time is applied, as far as the last look at the tip showed; for lag, never for ordering.
+    ``tally``: what the last bake's writes up to the checkpoint came to; of the target's stream only (docs/adr/0013).
     """
 
     stream: str
@@ -50,6 +53,7 @@ class ShardRow:
     through_ms: int = 0
     oldest_ms: int = 0
     revision: int = 0
+    tally: Tally = NOTHING_WRITTEN
 
 
 class Streams:
@@ -115,10 +119,7 @@ class Streams:
 
     async def through_ms(self, stream: StreamRow) -> int:
         """Return up to when everything is seen, 0: never looked. An ended shard counts until its child is known."""
-        shards = await self.shards(stream.name, stream.epoch)
-        parents = {shard.parent_id for shard in shards.values()}
-        tips = [shard for shard in shards.values() if not (shard.ended and shard.shard_id in parents)]
-        return min((shard.through_ms for shard in tips), default=0)
+        return seen_through((await self.shards(stream.name, stream.epoch)).values())
 
     async def discover(self, stream: StreamRow, seen: tuple[ShardDescription, ...]) -> dict[str, ShardRow]:
         """Write down the shards not known yet; return all."""
@@ -133,7 +134,8 @@ class Streams:
     async def carry(self, shard: ShardRow, epoch: int, standing: ShardRow | None) -> None:
         """Write a shard down in an epoch that is to come, as if seen there first; over what an attempt before left."""
         revision = 0 if standing is None else standing.revision
-        seen = replace(shard, epoch=epoch, through_ms=0, oldest_ms=self._clock.wall_ms(), revision=revision)
+        now_ms = self._clock.wall_ms()
+        seen = replace(shard, epoch=epoch, through_ms=0, oldest_ms=now_ms, revision=revision, tally=NOTHING_WRITTEN)
         await self.save(seen)
 
     async def forget(self, shard: ShardRow) -> None:
@@ -144,13 +146,15 @@ class Streams:
 
     async def save(self, shard: ShardRow) -> ShardRow:
         """Write a shard's progress. Raises TransientError when another worker wrote it since it was read."""
-        fields = {
+        fields: Fields = {
             "parent": shard.parent_id,
             "checkpoint": None if shard.checkpoint is None else str(shard.checkpoint),
             "ended": shard.ended,
             "through_ms": shard.through_ms,
             "oldest_ms": shard.oldest_ms,
         }
+        if shard.tally.writes:
+            fields["tally"] = asdict(shard.tally)
         try:
             partition = _partition(shard.stream, shard.epoch)
             row = await self._rows.put(partition, shard.shard_id, fields, revision=shard.revision)
@@ -158,6 +162,13 @@ class Streams:
             message = f"the checkpoint of shard {shard.shard_id} of {shard.stream} was written by somebody else"
             raise TransientError(message) from refusal
         return replace(shard, revision=row.revision)
+
+
+def seen_through(shards: Collection[ShardRow]) -> int:
+    """Return up to when everything is seen in the shards of a stream, see `Streams.through_ms`."""
+    parents = {shard.parent_id for shard in shards}
+    tips = [shard for shard in shards if not (shard.ended and shard.shard_id in parents)]
+    return min((shard.through_ms for shard in tips), default=0)
 
 
 def _partition(stream: str, epoch: int) -> str:
@@ -203,4 +214,5 @@ def _shard(stream: str, epoch: int, row: Row) -> ShardRow:
         fields["through_ms"],
         fields["oldest_ms"],
         row.revision,
+        Tally(**fields["tally"]) if "tally" in fields else NOTHING_WRITTEN,
     )

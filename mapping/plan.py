@@ -27,10 +27,21 @@ from mapping.patterns import AccessPattern, compile_queries
 from mapping.plancheck import check
 from mapping.planfile import PlanFile, TableFile, read_plan_file
 from mapping.problems import PlanError, Problem
+from mapping.remainder import NOTHING_LEFT, Remainder, made_names, remainder
 from mapping.sizes import MISSHAPEN, STAMP_BYTES, check_size, item_size
 from mapping.translation import Translation, beside, primary_key
 
-__all__ = ["Owner", "Plan", "PlanError", "SourceItem", "SourceTable", "Translation", "load_plan"]
+__all__ = [
+    "NOTHING_LEFT",
+    "Owner",
+    "Plan",
+    "PlanError",
+    "Remainder",
+    "SourceItem",
+    "SourceTable",
+    "Translation",
+    "load_plan",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +129,17 @@ class Plan:
             raise
         check_size(made, room=0, what=lambda: f"legacy item {printable(entity.home, source_key)}")
         return SourceItem(entity.home.source, made)
+
+    def remainder(self, source: str, before: Item | None, after: Item) -> Remainder:
+        """Return what a write changed and the legacy item holds in `_target` only, from what `untranslate` returns."""
+        return remainder(self._entity(source), self.frame, before, after)
+
+    def declares(self, name: str) -> bool:
+        """Tell whether the plan itself names an attribute, of legacy or of target items."""
+        return any(
+            name in (entity.home.declared or ()) or name in made_names(entity, self.frame)
+            for entity in self.entities.values()
+        )
 
     def owner(self, key: TargetKey) -> Owner | None:
         """Return whose key it is by the templates alone; None when it is of nobody's."""

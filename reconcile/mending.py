@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from domain.items import TargetKey
 from domain.phases import Side
 from ledger.book import Ledger
 from ledger.lease import LeaseGuard
@@ -56,6 +57,14 @@ class Mender:
             if serving is Side.SOURCE:
                 return await (await self.repairer(mandate.kinds)).repair(wrong)
             return await Returner(self._ports.back, mandate.kinds).repair(wrong)
+
+    async def mend_one(self, serving: Side, source_id: str, keys: Collection[TargetKey]) -> int:
+        """Mend one id, at the target keys given and all that are its own; somebody has looked at it and says so."""
+        async with self._writing:
+            if serving is Side.TARGET:
+                return await Returner(self._ports.back).repair([source_id], strays_too=True)
+            suspects = {source_id: [Mismatch(Kind.DIFFERENT, source_id, key) for key in keys]}
+            return await (await self.repairer()).repair(suspects, strays_too=True)
 
     async def repairer(self, kinds: Collection[Kind] = EVERY_KIND) -> Repairer:
         """Return what mends the target as the migration stands now."""

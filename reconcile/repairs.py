@@ -39,10 +39,13 @@ class Repairer:
         self._ports = ports
         self._intentions = intentions
 
-    async def repair(self, mismatches: dict[str, list[Mismatch]]) -> int:
-        """Repair each id once; return how many puts took place."""
+    async def repair(self, mismatches: dict[str, list[Mismatch]], *, strays_too: bool = False) -> int:
+        """Repair each id once, strays only where somebody has looked at them; return how many puts took place."""
         done = 0
+        left_alone = set() if strays_too else await self._ports.ledger.quarantine.strays()
         for source_id, found in mismatches.items():
+            if source_id in left_alone:
+                continue
             attempt = self._ports.guard.begin()
             try:
                 if not await self._may_repair():

@@ -42,11 +42,11 @@ class Returner:
         self._ports = ports
         self._kinds = kinds
 
-    async def repair(self, source_ids: Collection[str]) -> int:
-        """Mend some ids; return how many writes took place."""
+    async def repair(self, source_ids: Collection[str], *, strays_too: bool = False) -> int:
+        """Mend some ids, strays only where somebody has looked at them; return how many writes took place."""
         ledger, done = self._ports.ledger, 0
         epoch = await ledger.streams.epoch(Side.TARGET)
-        left_alone = await self._strays()
+        left_alone = set() if strays_too else await ledger.quarantine.strays()
         for source_id in sorted(set(source_ids) - left_alone):
             attempt = self._ports.guard.begin()
             try:
@@ -85,7 +85,3 @@ class Returner:
         if entry is not None:
             await self._ports.ledger.quarantine.clear(entry, str(version))
         return True
-
-    async def _strays(self) -> set[str]:
-        waiting = await self._ports.ledger.quarantine.everything()
-        return {entry.source_id for entry in waiting if entry.lane is Lane.STRAY}

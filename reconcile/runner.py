@@ -21,7 +21,7 @@ from ledger.migration import State
 from ledger.requests import Request, RequestKind
 from ledger.streams import StreamRow
 from reconcile.ages import Ages
-from reconcile.comparison import Kind, Mismatch, by_id
+from reconcile.comparison import Kind, by_id
 from reconcile.evidence import EXAMPLES, evidence
 from reconcile.generation import Comparison, Generation
 from reconcile.intentions import EVERY_KIND
@@ -147,26 +147,29 @@ class Reconciler:
         return await self._recent.look(serving, self._ports.settings.fenced_patience, since_ms=since_ms)
 
     async def _retry(self, request: Request) -> None:
-        """Repair one quarantined id from the source as it is now; its entry goes when both sides agree."""
-        source, source_id = request.facts["source"], request.facts["source_id"]
-        entry = (await self._ledger.quarantine.of(source)).get(source_id)
-        if entry is None or request.facts["lane"] != Lane.FORWARD or not await self._source_serves():
-            why = "only an entry of the forward lane can be retried, while the source serves; see `quarantine drop`"
+        """Bring one quarantined id over again from the side that serves; its entry goes when both sides agree.
+
+        A stray's write, or what somebody has put in its place, gives way to what the serving side says.
+        """
+        lane, source_id = str(request.facts["lane"]), request.facts["source_id"]
+        serving = (await self._ledger.migration.state()).flag.serving
+        is_due = lane in {Lane.STRAY, Lane.FORWARD if serving is Side.SOURCE else Lane.REVERSE}
+        entry = (
+            (await self._ledger.quarantine.of(request.facts["source"], Lane(lane))).get(source_id) if is_due else None
+        )
+        if entry is None:
+            why = f"there is no such entry that can be brought over while the {serving} serves; see `quarantine drop`"
             await self._ledger.requests.answer(request, done=False, why=why)
             return
-        suspect = {source_id: [Mismatch(Kind.DIFFERENT, source_id, key) for key in entry.keys]}
-        await (await self._mender.repairer()).repair(suspect)
+        await self._mender.mend_one(serving, source_id, entry.keys)
         sheet = Worksheet.of({source_id: entry.keys})
-        verdict = await self._comparison.rechecker.settle(sheet, Side.SOURCE, self._ports.settings.fenced_patience)
+        verdict = await self._comparison.rechecker.settle(sheet, serving, self._ports.settings.fenced_patience)
         sheet.close(remove=True)
         agrees = not verdict.source_ids
         if agrees:
             await self._ledger.quarantine.clear(entry, entry.version)
         why = "both sides agree; the entry is gone" if agrees else "it still cannot be applied; the entry stays"
         await self._ledger.requests.answer(request, done=agrees, why=why)
-
-    async def _source_serves(self) -> bool:
-        return (await self._ledger.migration.state()).flag.serving is Side.SOURCE
 
     async def _on_schedule(self) -> None:
         await self.reconcile(scheduled=True)

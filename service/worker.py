@@ -51,6 +51,7 @@ from sync.forward import Counts, ForwardHandler, ForwardPorts
 from sync.purging import PurgePorts, Purger
 from sync.reverse import ReverseHandler, ReversePorts
 from sync.runner import Meaning, Sync
+from sync.strays import Alarm, Strays
 
 _LOG = logging.getLogger("tableturn")
 _Result = TypeVar("_Result")
@@ -63,6 +64,9 @@ COPY_POLL = 2.0
 _IDS_AT_ONCE = 64
 """Source ids written at the same time by each direction of the stream."""
 
+_STRAYS_SHOWN = 5
+"""Items, masked, that one line of the log names; quarantine lists all."""
+
 
 def process_name() -> str:
     """Return a name for this process that no other has: host, process id, nonce."""
@@ -72,6 +76,17 @@ def process_name() -> str:
 def _cry(stream: StreamRow, lost: str) -> None:
     """Say aloud that changes are lost; status, gate and metric go on saying it."""
     _LOG.error("gap", extra={"stream": stream.name, "lost": lost, "hint": "run `tableturn recapture`"})
+
+
+def _alarm(plan: Plan) -> Callable[[Alarm], None]:
+    """Return what says aloud that somebody ignored the flag; status, gate and quarantine go on saying it."""
+
+    def tell(found: Alarm) -> None:
+        items = [plan.masked(source_id) for source_id in found.source_ids[:_STRAYS_SHOWN]]
+        facts = {"side": found.side.value, "source": found.source, "strays": len(found.source_ids), "items": items}
+        _LOG.error("stray", extra={**facts, "hint": "see `tableturn quarantine list`"})
+
+    return tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +222,10 @@ class Worker:
     def _handlers(self, ledger: Ledger, door: Door, guard: LeaseGuard) -> Callable[[StreamRow], Handler]:
         """Return what makes the handler of a stream: forward for a source, reverse for the target."""
         limit = asyncio.Semaphore(_IDS_AT_ONCE)
-        forward = ForwardPorts(self._plan, door, ledger, self._counts, self._touched, limit)
+        strays = Strays(ledger.quarantine, _alarm(self._plan))
+        forward = ForwardPorts(self._plan, door, ledger, self._counts, self._touched, limit, strays)
         back = ReturnDoor(self._database, guard=guard)
-        reverse = ReversePorts(self._plan, back, self._database, ledger, self._counts, self._touched, limit)
+        reverse = ReversePorts(self._plan, back, self._database, ledger, self._counts, self._touched, limit, strays)
 
         def handler_of(stream: StreamRow) -> Handler:
             return ForwardHandler(forward, stream) if stream.side is Side.SOURCE else ReverseHandler(reverse, stream)

@@ -16,6 +16,7 @@ from domain.changes import Change
 from domain.clock import Clock, credible
 from domain.cuts import Parents, Span
 from domain.errors import GapError, IteratorExpired
+from domain.fates import Tally
 from dynamo.ports import RecordsPage, ShardPlace, Streams
 from ledger.book import Ledger
 from ledger.hints import Bell
@@ -38,8 +39,11 @@ class Handler(Protocol):
         """Read again what may have changed with a switch."""
         ...
 
-    async def take(self, changes: Sequence[Change], shard_id: str, /) -> None:
-        """Apply records of the application; each must be applied or quarantined on return."""
+    async def take(self, changes: Sequence[Change], shard_id: str, /) -> Tally | None:
+        """Apply records of the application; each must be applied or quarantined on return.
+
+        What is returned is counted with the checkpoint that passes these records: once, however often they come.
+        """
         ...
 
     async def tail(self, changes: Sequence[Change]) -> Afterwards | None:
@@ -176,17 +180,19 @@ class ShardFollower:
     async def _finish_batch(self, batch: Sequence[Change]) -> None:
         """Apply or tail a batch in order, and write the checkpoint after it."""
         afterwards: list[Afterwards] = []
+        tally = self.shard.tally
         copied_anyhow = await self._nothing_scanned_yet()
         for inside, run in groupby(batch, key=self._is_the_applications):
             if inside and copied_anyhow:
                 continue
             if inside:
-                await self._handler.take(list(run), self.shard.shard_id)
+                counted = await self._handler.take(list(run), self.shard.shard_id)
+                tally = tally if counted is None else tally.plus(counted)
             elif then := await self._handler.tail(list(run)):
                 afterwards.append(then)
         last, now_ms = batch[-1], self._around.clock.wall_ms()
         through = max(credible(self.shard.through_ms, now_ms), credible(last.created_ms, now_ms))
-        await self._save(replace(self.shard, checkpoint=last.sequence, through_ms=through))
+        await self._save(replace(self.shard, checkpoint=last.sequence, through_ms=through, tally=tally))
         for then in afterwards:
             await then()
 

@@ -11,15 +11,18 @@ from domain.changes import Change
 from domain.errors import DataError
 from domain.items import TargetKey, digest
 from domain.outcomes import Outcome, Reason
+from domain.phases import Side
+from domain.positions import Version
 from ledger.book import Ledger
 from ledger.echoes import GONE
-from ledger.findings import Lane, Quarantined
+from ledger.findings import Quarantined
 from ledger.hints import Touched
 from ledger.streams import StreamRow
 from ledger.tombstones import Tombstone
 from mapping.plan import Plan
 from sync.fold import Folded, by_source_id, fold
 from sync.followers import Afterwards
+from sync.strays import Stray, Strays
 
 Counts = Counter[tuple[str, str, str]]
 """(stream, direction, outcome) → changes, since this process began; for metrics."""
@@ -35,6 +38,7 @@ class ForwardPorts:
     counts: Counts
     touched: Touched
     limit: asyncio.Semaphore
+    strays: Strays
 
 
 class ForwardHandler:
@@ -66,7 +70,9 @@ class ForwardHandler:
         async with asyncio.TaskGroup() as group:
             looks = [group.create_task(self._look(source_id, records)) for source_id, records in own.items()]
         self._ports.touched.note(own)
-        echoes = [look.result() for look in looks]
+        echoes = [(source_id, seen) for source_id, seen, _ in (look.result() for look in looks)]
+        strays = [stray for look in looks for stray in look.result()[2]]
+        await self._ports.strays.put(Side.SOURCE, strays)
 
         async def strike() -> None:
             async with asyncio.TaskGroup() as group:
@@ -75,19 +81,21 @@ class ForwardHandler:
 
         return strike
 
-    async def _look(self, source_id: str, changes: Sequence[Change]) -> tuple[str, Counter[str]]:
-        """Hold the records of one id against the digests awaited; return those that are echoes."""
+    async def _look(self, source_id: str, changes: Sequence[Change]) -> tuple[str, Counter[str], list[Stray]]:
+        """Hold the records of one id against the digests awaited; return those that are echoes, and the others."""
         async with self._ports.limit:
             awaited = Counter((await self._ports.ledger.echoes.get(source_id)).awaited)
             seen: Counter[str] = Counter()
+            strays: list[Stray] = []
             for change in changes:
                 content = GONE if change.new is None else digest(change.new)
                 if seen[content] < awaited[content]:
                     seen[content] += 1
                     self._count("echoed")
                 else:
-                    await self._stray(source_id, change)
-            return source_id, seen
+                    strays.append(Stray(self._source, source_id, Version(self._epoch, change.sequence), change))
+                    self._count("stray")
+            return source_id, seen, strays
 
     async def _strike(self, source_id: str, seen: Counter[str]) -> None:
         async with self._ports.limit:
@@ -127,14 +135,6 @@ class ForwardHandler:
         entry = Quarantined(self._source, folded.source_id, str(folded.version), reason, detail, folded.standing_keys)
         await self._ports.ledger.quarantine.put(entry)
         self._count("quarantined")
-
-    async def _stray(self, source_id: str, change: Change) -> None:
-        version = f"{self._epoch:06}.{change.sequence:0>40}.0000"
-        detail = "written in the legacy table while the target serves, by somebody who ignored the flag"
-        await self._ports.ledger.quarantine.put(
-            Quarantined(self._source, source_id, version, Reason.STRAY, detail, lane=Lane.STRAY)
-        )
-        self._count("stray")
 
     def _count(self, outcome: str) -> None:
         self._ports.counts[self._source, "forward", outcome] += 1

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from apply.returns import ReturnDoor
 from domain.changes import Change
 from domain.errors import ConditionFailed, DataError, TransientError
+from domain.fates import Tally
 from domain.items import Item, digest
 from domain.outcomes import Reason
+from domain.phases import Side
 from domain.positions import Version
 from dynamo.ports import Items
 from ledger.book import Ledger
@@ -23,6 +25,8 @@ from ledger.streams import StreamRow
 from mapping.plan import Plan
 from sync.followers import Afterwards
 from sync.forward import Counts
+from sync.strays import Stray, Strays, is_ours
+from sync.weighing import Weighed, weigh
 
 _ROUNDS = 20
 """Rounds of read and transaction for one id before its contention is reported."""
@@ -39,6 +43,7 @@ class ReversePorts:
     counts: Counts
     touched: Touched
     limit: asyncio.Semaphore
+    strays: Strays
 
 
 class ReverseHandler:
@@ -48,33 +53,55 @@ class ReverseHandler:
         """Work for the target's stream."""
         self._ports = ports
         self._epoch = stream.epoch
+        self._bake = 0
+        self._watches = False
 
     async def refresh(self) -> None:
-        """Nothing to read again: the ledger's rows are asked each time."""
+        """Every rollback ends a bake, whose writes are counted apart, and a span: what comes behind it is watched."""
+        self._bake = (await self._ports.ledger.migration.state()).rollbacks
+        self._watches = any(span.closed for span in await self._ports.ledger.marks.spans(Side.TARGET))
 
-    async def take(self, changes: Sequence[Change], _shard_id: str, /) -> None:
-        """Apply the application's changes of primary items: the last image of each id, at its position."""
-        latest: dict[str, Change] = {}
-        for change in changes:
-            owner = self._ports.plan.owner(self._ports.plan.target_key(change.keys))
-            if owner is None or not owner.primary:
+    async def take(self, changes: Sequence[Change], _shard_id: str, /) -> Tally:
+        """Apply the application's changes of primary items, the last image of each id; return what all came to."""
+        bake, latest, tally = self._bake, dict[str, Weighed](), Tally(self._bake)
+        for weighed in [weigh(self._ports.plan, change) for change in changes]:
+            if weighed.source_id is None:
                 self._count("passed", "target")
-            else:
-                latest[owner.source_id] = change
+                tally = tally.plus(weighed.counted(bake))
+                continue
+            if weighed.source_id in latest:
+                tally = tally.plus(latest[weighed.source_id].counted(bake))
+            latest[weighed.source_id] = weighed
         quarantined = await self._quarantined(latest)
         async with asyncio.TaskGroup() as group:
-            for source_id, change in latest.items():
-                group.create_task(self._apply(source_id, change, quarantined.get(source_id)))
+            applying = [
+                group.create_task(self._apply(source_id, weighed, quarantined.get(source_id)))
+                for source_id, weighed in latest.items()
+            ]
         self._ports.touched.note(latest)
+        for each in applying:
+            tally = tally.plus(each.result().counted(bake))
+        return tally
 
     async def tail(self, changes: Sequence[Change]) -> Afterwards | None:
         """Records outside the application's spans are our own writes: nothing is owed (protocol §4.1).
 
-        Or somebody's who has no business there: comparing tells.
+        Or a stray's. Before the first rollback whatever is not ours stays as it is, and comparing tells; from then on
+        it would be adopted, as what the new application left, so it is told. In an epoch begun since then the records
+        of the bake may come again, so that nothing is told before the next rollback.
         """
-        owners = (self._ports.plan.owner(self._ports.plan.target_key(change.keys)) for change in changes)
-        self._ports.touched.note(owner.source_id for owner in owners if owner is not None)
+        plan, strays = self._ports.plan, list[Stray]()
+        for change in changes:
+            owner = plan.owner(plan.target_key(change.keys))
+            if owner is None:
+                continue
+            self._ports.touched.note((owner.source_id,))
+            if self._watches and not is_ours(change):
+                strays.append(Stray(owner.source, owner.source_id, Version(self._epoch, change.sequence), change))
         self._ports.counts["target", "reverse", "tailed"] += len(changes)
+        if strays:
+            self._ports.counts["target", "reverse", "stray"] += len(strays)
+            await self._ports.strays.put(Side.TARGET, strays)
         return None
 
     async def _quarantined(self, source_ids: Iterable[str]) -> dict[str, Quarantined]:
@@ -84,13 +111,17 @@ class ReverseHandler:
             entries |= await self._ports.ledger.quarantine.of(source, Lane.REVERSE)
         return entries
 
-    async def _apply(self, source_id: str, change: Change, entry: Quarantined | None) -> None:
+    async def _apply(self, source_id: str, weighed: Weighed, entry: Quarantined | None) -> Weighed:
+        """Write one id's last image, or set it aside; return it with the fate it met."""
         source, _ = self._ports.plan.source_key(source_id)
-        version = Version(self._epoch, change.sequence)
+        version = Version(self._epoch, weighed.change.sequence)
         async with self._ports.limit:
             try:
-                outcome = await self._write(source_id, self._untranslated(change), version)
+                if weighed.fault is not None:
+                    raise weighed.fault
+                outcome = await self._write(source_id, weighed.item, version)
             except DataError as fault:
+                weighed = weighed.refused()
                 await self._ports.ledger.quarantine.put(
                     Quarantined(source, source_id, str(version), Reason.IRREVERSIBLE, str(fault), lane=Lane.REVERSE)
                 )
@@ -99,15 +130,7 @@ class ReverseHandler:
                 if entry is not None:
                     await self._ports.ledger.quarantine.clear(entry, str(version))
         self._count(outcome, source)
-
-    def _untranslated(self, change: Change) -> Item | None:
-        if change.new is None:
-            return None
-        returned = self._ports.plan.untranslate(change.new)
-        if returned is None:
-            message = "its key no longer belongs to a legacy item"
-            raise DataError(message)
-        return returned.item
+        return weighed
 
     async def _write(self, source_id: str, item: Item | None, version: Version) -> str:
         """Write item and version row in one transaction, unless something newer was written."""

@@ -45,6 +45,7 @@ from sync.forward import Counts, ForwardHandler, ForwardPorts
 from sync.purging import PurgePorts, Purger
 from sync.reverse import ReverseHandler, ReversePorts
 from sync.runner import Meaning, Sync
+from sync.strays import Alarm, Strays
 from tests.seams import Crashed, Seam, SeamedDatabase
 
 _GRACE = 8.0
@@ -114,6 +115,7 @@ class Crew:
         self.acts: list[Act] = []
         self.held: list[Seam] = []
         self.gaps: list[str] = []
+        self.alarms: list[Alarm] = []
         self._kept = False
         self.guard = LeaseGuard(place.clock, place.tempo.lease)
         self._plain = operator_ledger(self.database, place.ledger_table, place.clock, who=name)
@@ -264,9 +266,12 @@ class Crew:
 
     def _handlers(self, door: Door) -> Callable[[StreamRow], Handler]:
         limit = asyncio.Semaphore(_IDS_AT_ONCE)
-        forward = ForwardPorts(self.place.plan, door, self.ledger, self.counts, self.touched, limit)
+        strays = Strays(self.ledger.quarantine, self.alarms.append)
+        forward = ForwardPorts(self.place.plan, door, self.ledger, self.counts, self.touched, limit, strays)
         back = ReturnDoor(self.database, guard=self.guard)
-        reverse = ReversePorts(self.place.plan, back, self.database, self.ledger, self.counts, self.touched, limit)
+        reverse = ReversePorts(
+            self.place.plan, back, self.database, self.ledger, self.counts, self.touched, limit, strays
+        )
 
         def handler_of(stream: StreamRow) -> Handler:
             return ForwardHandler(forward, stream) if stream.side is Side.SOURCE else ReverseHandler(reverse, stream)

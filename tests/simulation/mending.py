@@ -129,7 +129,7 @@ class Mender:
             if self.random.random() < 0.5:
                 self.gust(self.random.uniform(8, 20))  # a repair whose reads are slow meets changes between them
         for entry in await self.world.ledger.quarantine.everything():
-            if entry.lane is Lane.FORWARD:
+            if entry.lane is not Lane.REVERSE:
                 facts = {"source": entry.source, "source_id": entry.source_id, "lane": entry.lane.value}
                 await self.world.ledger.requests.ask(RequestKind.RETRY, **facts)
 

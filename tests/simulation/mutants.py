@@ -35,6 +35,14 @@ class Mutant:
 
 MUTANTS = [
     Mutant(
+        "writes folded away are not counted",
+        (Edit("sync.reverse", "tally = tally.plus(latest[weighed.source_id].counted(bake))", "pass"),),
+    ),
+    Mutant(
+        "our own repairs are strays",
+        (Edit("sync.strays", "before.version < stamp.version", "before.version[:46] < stamp.version[:46]"),),
+    ),
+    Mutant(
         "no condition on the put",
         (Edit("apply.door", "Put(self._table, write.item, condition)", "Put(self._table, write.item)"),),
     ),

@@ -32,6 +32,7 @@ from tests.simulation.applications import LONGEST_REQUEST, STALENESS, Applicatio
 from tests.simulation.cast import CASTS
 from tests.simulation.chaos import Chaos
 from tests.simulation.checkers import Checkpoints, Fences, Forwards, OneWriter, Origin, Phases, Switches
+from tests.simulation.counting import Alarms, Clock
 from tests.simulation.law import Broken, Law
 from tests.simulation.mending import Mender
 from tests.simulation.pods import Fleet, Pod, at_pace
@@ -114,6 +115,7 @@ class Court:
         checkpoints, switches = Checkpoints(truth, forwards), Switches(truth, storm.flying, self.standing)
         self._laws: list[Law] = [
             OneWriter(truth), Origin(truth), forwards, checkpoints, self._fences, Phases(truth), switches,
+            Alarms(truth), Clock(truth),
         ]  # fmt: skip
         self.broken: Broken | None = None
         self.digest = 0

@@ -12,6 +12,7 @@ from domain.positions import Version
 from ledger.findings import Lane, Quarantined
 from sync.forward import Counts, ForwardHandler, ForwardPorts
 from sync.reverse import ReverseHandler, ReversePorts
+from sync.strays import Strays
 from tests.crew import Crew
 from tests.world import Venue, World
 
@@ -28,7 +29,8 @@ class Stage:
         """Return what gives a legacy stream its meaning."""
         door = Door(self.crew.database, self.world.plan.target, guard=self.crew.guard)
         limit = asyncio.Semaphore(8)
-        ports = ForwardPorts(self.world.plan, door, self.crew.ledger, self.counts, self.crew.touched, limit)
+        strays = Strays(self.crew.ledger.quarantine, self.crew.alarms.append)
+        ports = ForwardPorts(self.world.plan, door, self.crew.ledger, self.counts, self.crew.touched, limit, strays)
         handler = ForwardHandler(ports, replace(await self.crew.ledger.streams.get(source), epoch=epoch))
         await handler.refresh()
         return handler
@@ -44,8 +46,11 @@ class Stage:
             self.counts,
             self.crew.touched,
             asyncio.Semaphore(8),
+            Strays(self.crew.ledger.quarantine, self.crew.alarms.append),
         )
-        return ReverseHandler(ports, replace(await self.crew.ledger.streams.get("target"), epoch=epoch))
+        handler = ReverseHandler(ports, replace(await self.crew.ledger.streams.get("target"), epoch=epoch))
+        await handler.refresh()
+        return handler
 
     async def quarantined(self, lane: Lane, source: str = "users") -> dict[str, Quarantined]:
         """Return what is quarantined in a lane."""
