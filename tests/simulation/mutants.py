@@ -40,7 +40,7 @@ MUTANTS = [
     ),
     Mutant(
         "our own repairs are strays",
-        (Edit("sync.strays", "before.version < stamp.version", "before.version[:46] < stamp.version[:46]"),),
+        (Edit("sync.strays", "before.version < stamp.version", "before.version[:47] < stamp.version[:47]"),),
     ),
     Mutant(
         "no condition on the put",
