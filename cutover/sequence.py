@@ -170,6 +170,7 @@ class SwitchSequence:
             await self._settle()
         async with self._step("mark", opening=_new_marks(opened)):
             cuts |= await self._mark(opened, self._switch.open_marks)
+            await self._check_quarantine("before the mark: what a stray wrote there would serve")
         async with self._step("switch"):
             state = await self._turn()
         async with self._step("smoke"):
@@ -227,10 +228,13 @@ class SwitchSequence:
         if mismatches != 0:
             message = f"verification under the fence found {mismatches} mismatches"
             raise RefusedError(message, hint="see `tableturn status`, then repair")
-        side = self._to.other
+        await self._check_quarantine(f"while the {self._to.other} was drained")
+
+    async def _check_quarantine(self, when: str) -> None:
+        """Raise RefusedError when something went to quarantine under the fence, such as a stray's write."""
         waiting = await self._ledger.quarantine.everything()
         if waiting:
-            message = f"{len(waiting)} items went to quarantine while the {side} was drained"
+            message = f"{len(waiting)} items went to quarantine {when}"
             raise RefusedError(message, hint="see `tableturn quarantine list`")
 
     async def _settle(self) -> None:

@@ -20,6 +20,7 @@ class Fate(StrEnum):
 
     HELD = "held"
     CARRIED = "carried"
+    OVERRULED = "overruled"
     STUCK = "stuck"
     BESIDE = "beside"
     UNMAPPED = "unmapped"
@@ -39,13 +40,15 @@ class Tally:
 
     ``bake``: number of the bake, from 0. ``own``, ``derived``: attribute name → writes that changed it and left it in
     `_target` only; the first are names that only the new application has, the second those that the mapping makes and
-    no inverse rule brought over. ``causes``: `Cause` → writes that cannot go back.
+    no inverse rule brought over. ``overruled``: likewise, those that an inverse rule set to another value.
+    ``causes``: `Cause` → writes that cannot go back.
     """
 
     bake: int = 0
     fates: Mapping[str, int] = field(default_factory=dict)
     own: Mapping[str, int] = field(default_factory=dict)
     derived: Mapping[str, int] = field(default_factory=dict)
+    overruled: Mapping[str, int] = field(default_factory=dict)
     causes: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -56,7 +59,7 @@ class Tally:
     @property
     def at_risk(self) -> int:
         """Return the writes that the legacy application would not see, or not wholly, after a rollback."""
-        return sum(self.fates.get(fate, 0) for fate in (Fate.CARRIED, Fate.STUCK, Fate.UNMAPPED))
+        return sum(self.fates.get(fate, 0) for fate in set(Fate) - {Fate.HELD, Fate.BESIDE})
 
     def plus(self, later: "Tally") -> "Tally":
         """Return both together; a later bake begins anew, an earlier one is over."""
@@ -67,6 +70,7 @@ class Tally:
             fates=_sum(self.fates, later.fates),
             own=_sum(self.own, later.own),
             derived=_sum(self.derived, later.derived),
+            overruled=_sum(self.overruled, later.overruled),
             causes=_sum(self.causes, later.causes),
         )
 

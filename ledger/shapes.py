@@ -140,7 +140,8 @@ _SWITCHED = _map_with(Shape(optional={"max_blocked_ms": _COUNT}))
 _COMPARED = {"mismatches": _COUNT}
 _RECAPTURED = _map_with(Shape({"stream": _TEXT, "epoch": _COUNT}))
 _COUNTS = _map_of(_COUNT, "a map of whole numbers from 0")
-_TALLY = _map_with(Shape({"bake": _COUNT, "fates": _COUNTS, "own": _COUNTS, "derived": _COUNTS, "causes": _COUNTS}))
+_TALLIED = ("fates", "own", "derived", "overruled", "causes")
+_TALLY = _map_with(Shape({"bake": _COUNT, **dict.fromkeys(_TALLIED, _COUNTS)}))
 _RETRIED = _map_with(Shape({"source": _TEXT, "source_id": _TEXT, "lane": _TEXT}))
 
 SHAPES: Final[Mapping[str, Shape]] = {

@@ -27,13 +27,14 @@ from mapping.patterns import AccessPattern, compile_queries
 from mapping.plancheck import check
 from mapping.planfile import PlanFile, TableFile, read_plan_file
 from mapping.problems import PlanError, Problem
-from mapping.remainder import NOTHING_LEFT, Remainder, made_names, remainder
+from mapping.remainder import NOTHING_LEFT, Pairing, Remainder, made_names, remainder
 from mapping.sizes import MISSHAPEN, STAMP_BYTES, check_size, item_size
 from mapping.translation import Translation, beside, primary_key
 
 __all__ = [
     "NOTHING_LEFT",
     "Owner",
+    "Pairing",
     "Plan",
     "PlanError",
     "Remainder",
@@ -130,8 +131,8 @@ class Plan:
         check_size(made, room=0, what=lambda: f"legacy item {printable(entity.home, source_key)}")
         return SourceItem(entity.home.source, made)
 
-    def remainder(self, source: str, before: Item | None, after: Item) -> Remainder:
-        """Return what a write changed and the legacy item holds in `_target` only, from what `untranslate` returns."""
+    def remainder(self, source: str, before: Pairing | None, after: Pairing) -> Remainder:
+        """Return what a write changed and the legacy item does not hold as its own, from what `untranslate` returns."""
         return remainder(self._entity(source), self.frame, before, after)
 
     def declares(self, name: str) -> bool:

@@ -23,10 +23,10 @@ _GATES: dict[RequestKind, Callable[[Facts, Limits], list[Gate]]] = {
 }
 
 
-async def gates_of(session: Session, kind: RequestKind) -> list[Gate]:
-    """Evaluate the gates of a request from the ledger, reading only."""
+async def gates_of(session: Session, kind: RequestKind) -> tuple[Facts, list[Gate]]:
+    """Gather facts, reading only, and evaluate the gates of a request over them; return both."""
     facts = await gather(session.ledger, session.database, session.plan, session.clock)
-    return _GATES[kind](facts, session.settings.limits())
+    return facts, _GATES[kind](facts, session.settings.limits())
 
 
 async def ask(
@@ -37,7 +37,7 @@ async def ask(
     A gate that does not pass refuses before anything is written; a request that nobody takes is withdrawn.
     """
     if kind in _GATES:
-        refusals = [gate for gate in await gates_of(session, kind) if not gate.passes]
+        refusals = [gate for gate in (await gates_of(session, kind))[1] if not gate.passes]
         if refusals:
             listed = "; ".join(f"{gate.name} is {gate.value}, wanted {gate.limit}" for gate in refusals)
             message = f"{kind} refused by its gates, nothing was changed: {listed}"

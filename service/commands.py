@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.errors import RefusedError, TransientError
+from domain.phases import Side
 from ledger.findings import Quarantined
 from ledger.requests import Request, RequestKind
 from mapping.plan import load_plan
@@ -29,7 +31,7 @@ from proof.permissions import Place, policy
 from proof.runner import ProofPorts
 from reconcile.queries import Questioner
 from reconcile.rechecks import Patience
-from service import asking
+from service import asking, rollbackclock
 from service.baseline import BaselineOptions, compare, measure, read_baseline
 from service.baselinereport import baseline_table, comparison_page
 from service.console import ERR, OUT, Exit, as_html, as_json, gates_table
@@ -193,11 +195,15 @@ async def show_gates(settings: Settings, kind: RequestKind, *, json: bool) -> Ex
     """``cutover --dry-run`` and ``rollback --dry-run``."""
     async with session(settings) as opened:
         await opened.check_ledger()
-        gates = await asking.gates_of(opened, kind)
+        facts, gates = await asking.gates_of(opened, kind)
+    clock = rollbackclock.document(facts) if kind is RequestKind.ROLLBACK else None
     if json:
-        as_json({"passes": all(gate.passes for gate in gates), "gates": asking.as_documents(gates)})
+        beside = {} if clock is None else {"rollback_clock": clock}
+        as_json({"passes": all(gate.passes for gate in gates), "gates": asking.as_documents(gates), **beside})
     else:
         OUT.print(gates_table(asking.as_documents(gates)))
+        for line in rollbackclock.told(clock):
+            OUT.print(line, markup=False)
     return Exit.DONE if all(gate.passes for gate in gates) else Exit.REFUSED
 
 
@@ -237,9 +243,11 @@ async def list_quarantine(settings: Settings, *, json: bool) -> Exit:
     if json:
         as_json(shown)
         return Exit.DONE
-    table = Table("entry", "item", "lane", "reason", "detail")
+    table = Table("entry", "item", "lane", "reason", "since", "detail")
     for entry in shown:
-        table.add_row(*(str(entry[name]) for name in ("entry", "item", "lane", "reason", "detail")))
+        since = datetime.fromtimestamp(int(entry["at_ms"]) / 1000, UTC).isoformat(timespec="seconds")
+        told = {**entry, "since": since}
+        table.add_row(*(str(told[name]) for name in ("entry", "item", "lane", "reason", "since", "detail")))
     OUT.print(table if shown else "quarantine is empty")
     return Exit.DONE
 
@@ -336,6 +344,13 @@ def _print_status(document: dict[str, Any]) -> None:
         lag = document["lag_ms"].get(name)
         table.add_row(name, str(each["copied"]), str(each["expected"]), "" if lag is None else f"{lag / 1000:.1f} s")
     OUT.print(table)
+    back, left = document["lag_ms"].get(Side.TARGET), document["headroom_ms"].get(Side.TARGET)
+    if back is not None and document["serving"] == Side.TARGET:
+        OUT.print(f"reverse: lag {back / 1000:.1f} s, {left / 3_600_000:.1f} h until records are trimmed")
     for stream, lost in document["gaps"].items():
         OUT.print(f"✗ gap in {stream}: {lost}; `tableturn recapture {stream}`")
+    for source, count in document["strays"]["by_source"].items():
+        OUT.print(f"✗ strays in {source}: {count} items; `tableturn quarantine list`")
+    for line in rollbackclock.told(document["rollback_clock"]):
+        OUT.print(line, markup=False)
     OUT.print(gates_table(document["gates"]))

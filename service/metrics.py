@@ -4,13 +4,14 @@ Names, units and labels: docs/reference/metrics.md.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from cutover.gates import Facts, Gate, Limits, cutover_gates, rollback_gates
+from domain.fates import Cause, Fate
 from domain.phases import Phase, Side
 from dynamo.observer import Kind
 from reconcile.comparison import Kind as Disagreement
@@ -30,6 +31,7 @@ class Snapshot:
     leader: bool
     limits: Limits
     blocked_s: float = 0.0
+    at_risk: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -101,6 +103,9 @@ def _collected(snapshot: Snapshot) -> Iterable[Metric]:
         changes.add_metric([source, direction, outcome], count)
     yield changes
     yield _labelled("tableturn_quarantined", "Source ids in quarantine", "reason", dict(facts.quarantined))
+    strays = {source: facts.strays.get(source, 0) for source in facts.through_ms if source != Side.TARGET}
+    yield _labelled("tableturn_strays", "Source ids whose strays wait to be settled", "source", strays)
+    yield from _clock(snapshot)
     gaps = {stream: int(stream in facts.gaps) for stream in facts.through_ms}
     yield _labelled("tableturn_gap", "1 when changes of a stream are lost until it is captured anew", "source", gaps)
     yield from _agreement(facts)
@@ -113,6 +118,22 @@ def _collected(snapshot: Snapshot) -> Iterable[Metric]:
     yield GaugeMetricFamily(
         "tableturn_cutover_blocked_seconds", "Seconds the last switch blocked writes", value=snapshot.blocked_s
     )
+
+
+def _clock(snapshot: Snapshot) -> Iterable[Metric]:
+    """Yield the rollback clock; nothing before the switch or after the bake."""
+    facts = snapshot.facts
+    if facts.phase is not Phase.BAKE:
+        return
+    age = max(0, facts.now_ms - facts.since_ms) / 1000
+    yield GaugeMetricFamily("tableturn_rollback_clock_seconds", "Age of the switch", value=age)
+    fates = {fate.value: facts.written.fates.get(fate, 0) for fate in Fate}
+    about = "Writes of the new application since the switch, by what becomes of them in the legacy tables"
+    yield _labelled("tableturn_rollback_writes", about, "fate", fates)
+    about = "Writes that left an attribute in _target only, by its name where the plan declares it"
+    yield _labelled("tableturn_rollback_writes_at_risk", about, "attribute", dict(snapshot.at_risk))
+    causes = {cause.value: facts.written.causes.get(cause, 0) for cause in Cause}
+    yield _labelled("tableturn_rollback_writes_stuck", "Writes that cannot go back", "cause", causes)
 
 
 def _back(facts: Facts, limits: Limits) -> list[Gate]:

@@ -10,6 +10,7 @@ from domain.phases import Phase, Side
 from dynamo.ports import Database
 from ledger.book import Ledger
 from mapping.plan import Plan
+from service import rollbackclock
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,14 @@ async def status(ledger: Ledger, database: Database, plan: Plan, clock: Clock, l
         "worker_alive_ms_ago": facts.now_ms - facts.worker_ms if facts.worker_ms else None,
         "sources": {each.source: asdict(each) for each in await progress(ledger, database, plan)},
         "lag_ms": {stream: facts.age_ms(through) if through else None for stream, through in facts.through_ms.items()},
+        "headroom_ms": {
+            stream: limits.retention_ms - facts.age_ms(through) if through else None
+            for stream, through in facts.through_ms.items()
+        },
         "reconciled": facts.reconciled.get(facts.serving),
         "quarantined": dict(facts.quarantined),
+        "strays": {"by_source": dict(facts.strays), "oldest_ms": facts.stray_ms or None},
+        "rollback_clock": rollbackclock.document(facts),
         "gaps": dict(facts.gaps),
         "tombstones": facts.tombstones,
         "switch_under_way": switch.step if switch and switch.is_open else None,

@@ -39,6 +39,7 @@ from reconcile.mending import MendPorts
 from reconcile.repairs import RepairPorts
 from reconcile.returning import ReturnPorts
 from reconcile.runner import Reconciler, Wake
+from service import rollbackclock
 from service.levers import Levers
 from service.metrics import Meter, Snapshot
 from service.settings import Settings
@@ -238,7 +239,8 @@ class Worker:
         sources = await progress(ledger, self._database, self._plan)
         blocked = last.get("blocked_ms", 0) / 1000
         limits = self._settings.limits()
-        return self._meter.text(Snapshot(facts, sources, self._counts, self._leads, limits, blocked))
+        at_risk = rollbackclock.by_label(facts, self._plan)
+        return self._meter.text(Snapshot(facts, sources, self._counts, self._leads, limits, blocked, at_risk))
 
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ from domain.changes import Change
 from domain.errors import DataError
 from domain.fates import Cause, Fate, Tally, bounded
 from domain.items import Item
-from mapping.plan import NOTHING_LEFT, Plan, Remainder
+from mapping.plan import NOTHING_LEFT, Pairing, Plan, Remainder
 from mapping.sizes import TooLarge
 
 
@@ -33,7 +33,8 @@ class Weighed:
         """Return this record as a tally of one."""
         if self.fate is Fate.STUCK:
             return Tally(bake, {self.fate.value: 1}, causes={_cause(self.fault).value: 1})
-        return Tally(bake, {self.fate.value: 1}, bounded(self.remainder.own), bounded(self.remainder.derived))
+        own, derived, overruled = map(bounded, (self.remainder.own, self.remainder.derived, self.remainder.overruled))
+        return Tally(bake, {self.fate.value: 1}, own, derived, overruled)
 
 
 def weigh(plan: Plan, change: Change) -> Weighed:
@@ -49,9 +50,14 @@ def weigh(plan: Plan, change: Change) -> Weighed:
         item = _untranslated(plan, change.new)
     except DataError as fault:
         return Weighed(change, Fate.STUCK, owner.source_id, fault=fault)
-    left = plan.remainder(owner.source, _former(plan, change.old), item)
-    fate = Fate.CARRIED if left.own or left.derived else Fate.HELD
-    return Weighed(change, fate, owner.source_id, item, remainder=left)
+    left = plan.remainder(owner.source, _former(plan, change.old), (change.new, item))
+    return Weighed(change, _fate(left), owner.source_id, item, remainder=left)
+
+
+def _fate(left: Remainder) -> Fate:
+    if left.overruled:
+        return Fate.OVERRULED
+    return Fate.CARRIED if left.own or left.derived else Fate.HELD
 
 
 def _untranslated(plan: Plan, image: Item) -> Item:
@@ -62,10 +68,10 @@ def _untranslated(plan: Plan, image: Item) -> Item:
     return returned.item
 
 
-def _former(plan: Plan, image: Item | None) -> Item | None:
-    """Return the legacy item of the image before; None when there was none, or it had no way back."""
+def _former(plan: Plan, image: Item | None) -> Pairing | None:
+    """Return the image before and its legacy item; None when there was none, or it had no way back."""
     try:
-        return None if image is None else _untranslated(plan, image)
+        return None if image is None else (image, _untranslated(plan, image))
     except DataError:
         return None
 

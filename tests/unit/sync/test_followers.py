@@ -9,7 +9,8 @@ import pytest
 from cutover.marking import mark_key
 from domain.changes import Change
 from domain.cuts import Cut, Span
-from domain.errors import GapError, IteratorExpired
+from domain.errors import GapError, IteratorExpired, TransientError
+from domain.fates import Tally
 from domain.items import Item, number, text
 from domain.phases import Phase
 from dynamo.ports import ShardPlace
@@ -33,13 +34,15 @@ class Listener:
     told: list[tuple[str, list[int]]] = field(default_factory=list)
     checkpoints: list[int | None] = field(default_factory=list)
     refreshed: int = 0
+    counts: bool = False
 
     async def refresh(self) -> None:
         self.refreshed += 1
 
-    async def take(self, changes: Sequence[Change], shard_id: str, /) -> None:
+    async def take(self, changes: Sequence[Change], shard_id: str, /) -> Tally | None:
         await self._note("take", changes)
         assert shard_id in await self.world.ledger.streams.shards("users")
+        return Tally(0, {"held": len(changes)}) if self.counts else None
 
     async def tail(self, changes: Sequence[Change]) -> Afterwards | None:
         await self._note("tail", changes)
@@ -148,6 +151,24 @@ async def test_a_checkpoint_is_written_after_a_batch_is_taken_and_before_what_is
     taken = [sequences for kind, sequences in at.listener.told if kind == "take"]
     assert [len(each) for each in taken] == [2, 2, 1]
     assert at.listener.checkpoints == [None, taken[0][-1], taken[1][-1]]
+
+
+async def test_what_is_taken_is_counted_with_the_checkpoint_however_often_it_is_taken() -> None:
+    """Taken, and then the checkpoint fails; or it is written, and nobody hears of it."""
+    at = await stage()
+    at.listener.counts = True
+    await at.put(5)
+    await at.close()
+    await at.shard()
+    at.crew.database.fail(is_checkpoint, TransientError("no answer"))
+    with pytest.raises(TransientError):
+        await (await at.follower(replace(PACE, page=2))).run()
+    at.crew.database.lose_answer(is_checkpoint)
+    with pytest.raises(TransientError):
+        await (await at.follower(replace(PACE, page=2))).run()
+    await (await at.follower(replace(PACE, page=2))).run()
+    assert (await at.shard()).tally == Tally(0, {"held": 7})
+    assert len(at.listener.sequences()) == 9, "two of them twice"
 
 
 async def test_records_outside_every_span_are_only_looked_at_and_settled_behind_the_checkpoint() -> None:

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from domain.errors import ConditionFailed, TransientError
-from domain.items import Item, digest, number, text
+from domain.errors import ConditionFailed, DataError, TransientError
+from domain.items import AttributeValue, Item, digest, number, text
 from domain.outcomes import Reason
 from ledger.echoes import GONE
 from ledger.findings import Lane
-from tests.examples import ADA, BOB, audit, changed, contractor
+from tests.examples import ADA, BOB, CYD, audit, changed, contractor
 from tests.seams import transacts
 from tests.unit.sync.stage import Stage, stage, version
 from tests.world import readable
@@ -114,6 +114,44 @@ async def test_an_older_change_clears_no_newer_quarantine() -> None:
     await irreversible(at, 9)
     await (await at.reverse()).take([at.target_record("users", ADA, 5)], "shard")
     assert set(await at.quarantined(Lane.REVERSE)) == {"users/ada"}
+
+
+async def test_each_record_is_counted_by_what_becomes_of_it() -> None:
+    """Those folded away in a batch as well, so that the borders of batches do not matter."""
+    at = await stage("users", "audit")
+    target = at.world.plan.target
+    standing, bob = (at.target_record("users", each, 4).new for each in (ADA, BOB))
+    dark = replace(at.target_record("users", ADA, 5, theme=text("dark")), old=standing)
+    aside = [item for key, item in at.world.plan.translate("audit", audit("a1")).items.items() if key.sk != "METADATA"]
+    theirs: Item = {"PK": text("THEIRS#1"), "SK": text("OWN")}
+    tally = await (await at.reverse()).take(
+        [
+            dark,
+            replace(at.target_record("users", LATER, 6, theme=text("dark")), old=dark.new),
+            replace(at.target_record("users", BOB, 7, status=text("SUSPENDED"), theme=text("dark")), old=bob),
+            at.target_record("users", changed(BOB, id=text("eve")), 7, name=text("Eve")),
+            replace(at.target_record("users", CYD, 8), new=None),
+            *(replace(dark, keys=target.key_of(item), new=item) for item in (*aside, theirs)),
+        ],
+        "shard",
+    )
+    assert tally.fates == {"carried": 2, "held": 2, "overruled": 1, "beside": 1, "unmapped": 1}
+    assert (tally.own, tally.derived, tally.overruled) == ({"theme": 2}, {"status": 1}, {"name": 1})
+    assert (tally.bake, tally.causes) == (0, {})
+
+
+async def test_what_cannot_go_back_is_counted_by_its_cause() -> None:
+    at = await stage("users")
+    handler = await at.reverse()
+    deep: AttributeValue = {"S": "end"}
+    for _ in range(32):
+        deep = {"L": [deep]}
+    records = [at.target_record("users", ADA, 5, notes=HUGE), at.target_record("users", BOB, 6, notes=deep)]
+    assert (await handler.take(records, "shard")).causes == {"too-large": 1, "no-way-back": 1}
+    at.crew.database.fail(transacts("echoes/"), DataError("an index of the legacy table refuses it"))
+    refused = await handler.take([at.target_record("users", CYD, 7)], "shard")
+    assert (refused.fates, refused.causes) == ({"stuck": 1}, {"refused": 1})
+    assert set(await at.quarantined(Lane.REVERSE)) == {"users/ada", "users/bob", "users/cyd"}
 
 
 async def test_one_batch_clears_the_quarantine_of_several_sources() -> None:
