@@ -271,7 +271,7 @@ Entry = Annotated[str, typer.Argument(help="the entry's number in `quarantine li
 
 @QUARANTINE.command("retry")
 def quarantine_retry(entry: Entry, plan: Plan = None, ledger: Ledger = None, json: Json = False) -> None:
-    """Translate the item again as it is now; the entry goes when both sides agree.
+    """Bring the item over again from the side that serves, over a stray's write too; it goes when both sides agree.
 
     Example: tableturn quarantine retry 3f2a9c
     """

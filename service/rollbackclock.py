@@ -51,9 +51,7 @@ def told(clock: dict[str, Any] | None) -> list[str]:
             for name, count in list(clock["derived"].items())[:_SHOWN]
         ]
     if fates[Fate.OVERRULED]:
-        lines.append(
-            f"  {fates[Fate.OVERRULED]} contradict a derived attribute, which the legacy tables follow"
-        )
+        lines.append(f"  {fates[Fate.OVERRULED]} contradict a derived attribute, which the legacy tables follow")
         lines += [f"    {name}: {count}" for name, count in list(clock["overruled"].items())[:_SHOWN]]
     if fates[Fate.STUCK]:
         causes = ", ".join(f"{count} {cause}" for cause, count in clock["cannot_go_back"].items())

@@ -152,10 +152,10 @@ class Crew:
         async with self._running(self.engines.sync.run()):
             yield self
 
-    async def follow_until_crash(self) -> None:
+    async def follow_until_crash(self, *, patience: float = _PATIENCE) -> None:
         """Follow the streams until the crash that a seam has planned; fails when none comes."""
         with suppressed_crash():
-            async with asyncio.timeout(_PATIENCE), self.following():
+            async with asyncio.timeout(patience), self.following():
                 await asyncio.Event().wait()
 
     async def work_until_crash(self) -> None:

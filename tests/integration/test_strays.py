@@ -122,7 +122,9 @@ async def test_a_write_of_the_new_application_behind_the_mark_of_a_rollback_is_a
         assert answer.state is RequestState.DONE, answer.answer
         entry = (await waiting(world))["users/bob"]
         assert (entry.reason, entry.lane) == (Reason.STRAY, Lane.STRAY)
-        assert entry.detail.startswith("changed (fullName, initials, name, profile) in the target while the legacy tables serve")
+        assert entry.detail.startswith(
+            "changed (fullName, initials, name, profile) in the target while the legacy tables serve"
+        )
         assert crew.alarms == [Alarm(Side.TARGET, "users", ("users/bob",))]
         await asyncio.sleep(120)
         assert (await world.get_target(*BOB_AT))["name"] == text("Somebody"), "left alone until somebody has looked"

@@ -154,7 +154,6 @@ async def test_a_checkpoint_is_written_after_a_batch_is_taken_and_before_what_is
 
 
 async def test_what_is_taken_is_counted_with_the_checkpoint_however_often_it_is_taken() -> None:
-    """Taken, and then the checkpoint fails; or it is written, and nobody hears of it."""
     at = await stage()
     at.listener.counts = True
     await at.put(5)
