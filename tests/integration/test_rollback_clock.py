@@ -8,7 +8,7 @@ import pytest
 from cutover.facts import gather
 from cutover.gates import Facts
 from domain.fates import Tally
-from domain.items import Item, number, text
+from domain.items import AttributeValue, Item, number, text
 from domain.phases import Phase, Side
 from domain.tables import ViewType
 from ledger.lease import LeaseTimes
@@ -27,7 +27,7 @@ _DEPTH = 30
 
 HOUR = 3600.0
 
-LEISURELY = Tempo(lease=LeaseTimes(lease=600), pace=Pace(tip=240, shards=600, idle_checkpoint=600))
+LEISURELY = Tempo(lease=LeaseTimes(lease=600), pace=Pace(tip=600, shards=1200, idle_checkpoint=1200))
 """For days of virtual time: every look costs real time, and shows nothing new."""
 
 
@@ -147,7 +147,7 @@ class Bake:
         self.tips: dict[str, list[int]] = {}
 
     async def half_a_day(self, part: int) -> None:
-        """Let one leader follow the streams for twelve hours, and die over a write; the next works for a minute."""
+        """Let one leader follow the streams for twelve hours, and die over a write; the next works for a moment."""
         crew = await self.world.crew(f"leader-{part}", tempo=LEISURELY).lead(wait=True)
         working = asyncio.create_task(crew.follow_until_crash(patience=24 * HOUR))
         for hour in range(12):
@@ -162,7 +162,7 @@ class Bake:
         await working
         crew = await self.world.lead(wait=True)
         async with crew.working():
-            await asyncio.sleep(60)
+            await asyncio.sleep(10)
         await crew.retire()
 
     async def write(self, user: int, *, themed: bool) -> None:
