@@ -6,10 +6,11 @@ Every round: take back a switch that a crash left open (once, at the start), gat
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from cutover.facts import WORKER, gather
 from cutover.gates import Facts, Gate, Limits, completion_gates, cutover_gates, recapture_gates, rollback_gates
+from cutover.judgement import overridden
 from cutover.recapture import recapture
 from cutover.sequence import SwitchPorts, SwitchResult, SwitchSequence, take_back
 from cutover.transitions import may_abort, next_phase
@@ -52,6 +53,7 @@ class Director:
         self._ledger = ports.switch.ledger
         self._clock = ports.switch.clock
         self._alive = float("-inf")
+        self._began = self._clock.monotonic()
 
     async def run(self) -> None:
         """Direct until the migration is over or the process is told to stop."""
@@ -65,7 +67,7 @@ class Director:
         """Go round by round."""
         while not self._ports.stopping.is_set():
             await self._show_life()
-            facts = await self._facts()
+            facts = await gather(self._ledger, None, self._ports.switch.plan, self._clock)
             if facts.phase in _ENDS.values():
                 return
             await self._advance(facts)
@@ -132,15 +134,7 @@ class Director:
             await self._ports.switch.acting.preview(_SIDES[request.kind])
         self._alive = float("-inf")  # the gates must know whether writes may still land *now*
         await self._show_life()
-        facts = await self._facts()
-        refusals = [gate for gate in self._gates(request.kind, facts) if not gate.passes]
-        if refusals:
-            told = [asdict(gate) for gate in refusals]
-            why = "; ".join(f"{gate.name}: {gate.value}, wanted {gate.limit}" for gate in refusals)
-            await self._ledger.history.add("refused", what=request.kind, gates=told)
-            why = f"refused by its gates, nothing was changed: {why}"
-            await self._ledger.requests.answer(request, done=False, why=why, gates=told)
-            self._ports.switch.bell.ring()
+        if not await self._passes(request):
             return
         try:
             await self._work(request.kind)(request)
@@ -148,6 +142,25 @@ class Director:
             request = await self._ledger.requests.get(request)
             await self._ledger.requests.answer(request, done=False, why=str(refusal))
         self._ports.switch.bell.ring()
+
+    async def _passes(self, request: Request) -> bool:
+        """Tell whether every gate passes, or was overridden, which the history tells; if not, refuse the request."""
+        overrides = request.facts.get("overrides", {})
+        try:
+            gates = overridden(self._gates(request.kind, await self._facts()), overrides)
+        except RefusedError as refusal:
+            await self._ledger.requests.answer(request, done=False, why=str(refusal))
+            return False
+        refusals = [gate.document() for gate in gates if not gate.passes]
+        if refusals:
+            why = "; ".join(f"{gate['name']}: {gate['value']}, wanted {gate['limit']}" for gate in refusals)
+            await self._ledger.history.add("refused", what=request.kind, gates=refusals)
+            why = f"refused by its gates, nothing was changed: {why}"
+            await self._ledger.requests.answer(request, done=False, why=why, gates=refusals)
+            self._ports.switch.bell.ring()
+        elif used := [gate.document() for gate in gates if gate.override]:
+            await self._ledger.history.add("overridden", what=request.kind, by=request.facts.get("by"), gates=used)
+        return not refusals
 
     def _work(self, kind: RequestKind) -> Callable[[Request], Awaitable[None]]:
         if kind is RequestKind.RECAPTURE:
@@ -172,9 +185,12 @@ class Director:
             "verified": result.verified,
             "steps": steps,
             "unsettled": list(result.unsettled),
+            "overrides": dict(request.facts.get("overrides", {})),
         }
         await self._ledger.history.add(request.kind, **outcome)
         await self._ledger.evidence.put(f"switch/{request.kind}", outcome)
+        if result.switched:
+            await self._ports.switch.acting.preview(_SIDES[request.kind].other)  # the way back may be asked for at once
         await self._ledger.requests.answer(request, done=result.switched, **outcome)
 
     async def _unless_stopped(self, sequence: SwitchSequence, max_blocked: float) -> SwitchResult:
@@ -245,5 +261,6 @@ class Director:
         now = self._clock.monotonic()
         if now - self._alive >= _HEARTBEAT:
             settled = self._ports.switch.guard.quiet_since(float("-inf"))
-            await self._ledger.evidence.put(WORKER, {"settled": settled, "epoch": self._ports.switch.guard.epoch})
+            leading = {"epoch": self._ports.switch.guard.epoch, "leading_ms": int((now - self._began) * 1000)}
+            await self._ledger.evidence.put(WORKER, {"settled": settled, **leading})
             self._alive = now

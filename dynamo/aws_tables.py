@@ -178,7 +178,21 @@ def _description(table: Document, lifetime: Document) -> TableDescription:
         replicas=tuple(each["RegionName"] for each in table.get("Replicas", ())),
         encryption_key=table.get("SSEDescription", {}).get("KMSMasterKeyArn"),
         identity=f"{table.get('TableArn', '')} {table.get('TableId', '')} {table.get('CreationDateTime', '')}",
+        building=tuple(
+            each["IndexName"]
+            for each in table.get("GlobalSecondaryIndexes", ())
+            if each.get("IndexStatus", "ACTIVE") != "ACTIVE"
+        ),
+        provisioned=_provisioned(table),
     )
+
+
+def _provisioned(table: Document) -> tuple[int, int] | None:
+    """Return the units a second; a table that was never on demand has no BillingModeSummary (DescribeTable)."""
+    if table.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST":
+        return None
+    units = table.get("ProvisionedThroughput", {})
+    return int(units.get("ReadCapacityUnits", 0)), int(units.get("WriteCapacityUnits", 0))
 
 
 def _index(index: Document, types: dict[str, Any], *, local: bool) -> IndexDefinition:

@@ -21,7 +21,8 @@ class TableDescription:
     """What DescribeTable and DescribeTimeToLive say. ``stream_arn`` is None unless the stream is enabled.
 
     ``identity`` is this very table's, not that of one made anew under its name. ``replicas`` are Regions of a Global
-    Table; ``encryption_key`` the ARN of a key that is not DynamoDB's own.
+    Table; ``encryption_key`` the ARN of a key that is not DynamoDB's own. ``building``: names of indexes that are not
+    ACTIVE; ``provisioned``: read and write units of the table, None on demand.
     """
 
     name: str
@@ -37,6 +38,8 @@ class TableDescription:
     replicas: tuple[str, ...] = ()
     encryption_key: str | None = None
     identity: str = ""
+    building: tuple[str, ...] = ()
+    provisioned: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from domain.guards import UNGUARDED, WriteGuard
 from domain.tables import KeyAttribute, TableDefinition
 from dynamo.ports import Items
 from ledger.acts import Acts
+from ledger.controls import Controls
 from ledger.cursors import Segments
 from ledger.echoes import Echoes
 from ledger.findings import Evidence, Quarantine
@@ -49,6 +50,7 @@ class Ledger:
     requests: Requests
     switches: Switches
     acts: Acts
+    controls: Controls
 
     @classmethod
     def over(cls, rows: Rows, clock: Clock, *, who: str) -> Self:
@@ -69,6 +71,7 @@ class Ledger:
             Requests(rows, clock),
             Switches(rows),
             Acts(rows),
+            Controls(rows, history, clock),
         )
 
 

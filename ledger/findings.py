@@ -97,6 +97,10 @@ class Evidence:
         row = await self._rows.get("evidence", kind)
         return None if row is None else row.fields
 
+    async def all(self) -> dict[str, Fields]:
+        """Return the newest finding of every kind, by kind."""
+        return {row.name: row.fields for row in await self._rows.all("evidence")}
+
 
 def _quarantined(row: Row) -> Quarantined:
     fields = row.fields

@@ -136,7 +136,8 @@ _SCANNED = Shape(
     name=_SEQUENCE_NUMBER,
 )
 _ASKED = Shape({"state": _STATES, "facts": _ANYTHING, "answer": _ANYTHING})
-_SWITCHED = _map_with(Shape(optional={"max_blocked_ms": _COUNT}))
+_SWITCHED = _map_with(Shape(optional={"max_blocked_ms": _COUNT, "overrides": _NAMES}))
+_FIRING = _map_with(Shape({"source": _TEXTS, "target": _TEXTS}))
 _COMPARED = {"mismatches": _COUNT}
 _RECAPTURED = _map_with(Shape({"stream": _TEXT, "epoch": _COUNT}))
 _COUNTS = _map_of(_COUNT, "a map of whole numbers from 0")
@@ -217,7 +218,10 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "requests/retry": Shape({**_ASKED.fields, "facts": _RETRIED}),
     "requests/verify": Shape({**_ASKED.fields, "answer": _map_with(Shape(optional=_COMPARED))}),
     "requests": _ASKED,
-    "evidence/worker": Shape({"settled": _TRUTH, "at_ms": _COUNT}),
+    "evidence/worker": Shape({"settled": _TRUTH, "at_ms": _COUNT}, optional={"leading_ms": _COUNT, "epoch": _COUNT}),
+    "evidence/actuators": Shape({"to": _word(Side), "would": _NAMES, "trouble": _TEXTS, "at_ms": _COUNT}),
+    "evidence/plan": Shape({"verdict": _TEXT, "override": _TEXT, "proved_ms": _COUNT, "at_ms": _COUNT}),
+    "evidence/triggers": Shape({"firing": _FIRING, "trouble": _TEXTS, "at_ms": _COUNT}),
     "evidence/reconcile": Shape(
         {**_COMPARED, "scanned_through_ms": _COUNT, "scan_ms": _COUNT, "at_ms": _COUNT}, optional={"state": _COUNT}
     ),
@@ -231,6 +235,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         | {"state": _one_of("archived", "deleting", "deleted")}
     ),
     "evidence": Shape({"at_ms": _COUNT}),
+    "controls": Shape({"until_ms": _COUNT, "reason": _TEXT, "by": _TEXT, "at_ms": _COUNT}),
     "history": Shape({"event": _TEXT, "at_ms": _COUNT, "who": _TEXT}),
 }
 """By the first word of a partition, or by the first two of partition and name where rows of one partition differ."""

@@ -119,7 +119,8 @@ class Streams:
 
     async def through_ms(self, stream: StreamRow) -> int:
         """Return up to when everything is seen, 0: never looked. An ended shard counts until its child is known."""
-        return seen_through((await self.shards(stream.name, stream.epoch)).values())
+        last = slowest((await self.shards(stream.name, stream.epoch)).values())
+        return 0 if last is None else last.through_ms
 
     async def discover(self, stream: StreamRow, seen: tuple[ShardDescription, ...]) -> dict[str, ShardRow]:
         """Write down the shards not known yet; return all."""
@@ -164,11 +165,11 @@ class Streams:
         return replace(shard, revision=row.revision)
 
 
-def seen_through(shards: Collection[ShardRow]) -> int:
-    """Return up to when everything is seen in the shards of a stream, see `Streams.through_ms`."""
+def slowest(shards: Collection[ShardRow]) -> ShardRow | None:
+    """Return the shard of a stream that is seen least far; an ended one counts until its child is known."""
     parents = {shard.parent_id for shard in shards}
     tips = [shard for shard in shards if not (shard.ended and shard.shard_id in parents)]
-    return min((shard.through_ms for shard in tips), default=0)
+    return min(tips, key=lambda shard: shard.through_ms, default=None)
 
 
 def _partition(stream: str, epoch: int) -> str:

@@ -1,15 +1,16 @@
 """Asks the worker, through the ledger, for what only the leader may do: cut over, roll back, complete, repair."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cutover.facts import gather
 from cutover.gates import Facts, Gate, Limits, completion_gates, cutover_gates, recapture_gates, rollback_gates
+from cutover.judgement import overridden
 from domain.errors import ConditionFailed, RefusedError
 from ledger.requests import Request, RequestKind, RequestState
 from service.session import Session
+from service.triggers import look_for_asker
 
 _POLL = 0.2
 _UNTAKEN = 30.0
@@ -23,10 +24,18 @@ _GATES: dict[RequestKind, Callable[[Facts, Limits], list[Gate]]] = {
 }
 
 
-async def gates_of(session: Session, kind: RequestKind) -> tuple[Facts, list[Gate]]:
-    """Gather facts, reading only, and evaluate the gates of a request over them; return both."""
+async def gates_of(
+    session: Session, kind: RequestKind, overrides: Mapping[str, str] | None = None
+) -> tuple[Facts, list[Gate]]:
+    """Gather facts, reading only, and evaluate the gates of a request over them; return both.
+
+    Who acts on the streams is asked of the account before a cutover. ``overrides``: reasons by gate. Raises
+    RefusedError for one that may not be overridden.
+    """
+    if kind is RequestKind.CUTOVER:
+        await look_for_asker(session)
     facts = await gather(session.ledger, session.database, session.plan, session.clock)
-    return facts, _GATES[kind](facts, session.settings.limits())
+    return facts, overridden(_GATES[kind](facts, session.settings.limits()), overrides or {})
 
 
 async def ask(
@@ -37,7 +46,8 @@ async def ask(
     A gate that does not pass refuses before anything is written; a request that nobody takes is withdrawn.
     """
     if kind in _GATES:
-        refusals = [gate for gate in (await gates_of(session, kind))[1] if not gate.passes]
+        _, found = await gates_of(session, kind, facts.get("overrides"))
+        refusals = [gate for gate in found if not gate.passes]
         if refusals:
             listed = "; ".join(f"{gate.name} is {gate.value}, wanted {gate.limit}" for gate in refusals)
             message = f"{kind} refused by its gates, nothing was changed: {listed}"
@@ -77,4 +87,4 @@ async def _withdraw(session: Session, request: Request) -> None:
 
 def as_documents(gates: list[Gate]) -> list[dict[str, Any]]:
     """Return gates ready for JSON or a table."""
-    return [asdict(gate) for gate in gates]
+    return [gate.document() for gate in gates]

@@ -25,6 +25,9 @@ Confirm = Annotated[
 ]
 WriteUnits = Annotated[int | None, typer.Option(min=1, help="write units a second that it may take; none: any")]
 ReadUnits = Annotated[int | None, typer.Option(min=1, help="read units a second that its scan may take; none: any")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--override", metavar="GATE=REASON", help="pass a gate about judgement; repeatable")
+]
 Reason = Annotated[str, typer.Option("--reason", help="why; stands in the history")]
 
 
@@ -38,3 +41,14 @@ def settings_of(**flags: object) -> Settings:
         console.fail(error)
     set_up(settings.log_level)
     return settings
+
+
+def overrides_of(given: list[str] | None) -> dict[str, str]:
+    """Return the reasons by gate; ends the process where one is missing."""
+    found: dict[str, str] = {}
+    for each in given or ():
+        gate, _, reason = each.partition("=")
+        if not gate.strip() or not reason.strip():
+            console.fail(FatalError(f"--override {each} says no reason", hint="write --override GATE=REASON"))
+        found[gate.strip()] = reason.strip()
+    return found

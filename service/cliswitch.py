@@ -7,7 +7,7 @@ import typer
 
 from ledger.requests import Request, RequestKind
 from service import console
-from service.cliparts import APP, Confirm, Json, Ledger, Plan, Reason, WriteUnits, settings_of
+from service.cliparts import APP, Confirm, Json, Ledger, Overrides, Plan, Reason, WriteUnits, overrides_of, settings_of
 from service.console import ERR, carry_out
 from service.settings import Settings
 
@@ -18,13 +18,15 @@ def cutover(
     ledger: Ledger = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the gates and change nothing")] = False,
     max_blocked: Annotated[float | None, typer.Option(help="s: take it back when writes are blocked longer")] = None,
+    override: Overrides = None,
     json: Json = False,
 ) -> None:
     """Switch the application to the target: gates, fence, drain, verify, switch, unfence; or the earlier state.
 
     Example: tableturn cutover --max-blocked 5
     """
-    _switch(RequestKind.CUTOVER, settings_of(plan=plan, ledger=ledger), max_blocked, dry_run=dry_run, json=json)
+    facts = _facts(max_blocked, override)
+    _switch(RequestKind.CUTOVER, settings_of(plan=plan, ledger=ledger), facts, dry_run=dry_run, json=json)
 
 
 @APP.command()
@@ -48,7 +50,8 @@ def rollback(
     """
     if discard:
         _discard(settings_of(plan=plan, ledger=ledger, dry_run=dry_run or None), confirm, write_units, json=json)
-    _switch(RequestKind.ROLLBACK, settings_of(plan=plan, ledger=ledger), max_blocked, dry_run=dry_run, json=json)
+    facts = _facts(max_blocked, None)
+    _switch(RequestKind.ROLLBACK, settings_of(plan=plan, ledger=ledger), facts, dry_run=dry_run, json=json)
 
 
 @APP.command()
@@ -69,7 +72,7 @@ def complete(
     settings = settings_of(plan=plan, ledger=ledger)
     if strip_stamps:
         _complete_and_strip(settings, _asked_by(reason), write_units, json=json)
-    _end(RequestKind.COMPLETE, settings, reason, json=json)
+    _end(RequestKind.COMPLETE, settings, _asked_by(reason), json=json)
 
 
 @APP.command()
@@ -78,28 +81,57 @@ def abort(plan: Plan = None, ledger: Ledger = None, reason: Reason = "", json: J
 
     Example: tableturn abort --reason "not this quarter"
     """
-    _end(RequestKind.ABORT, settings_of(plan=plan, ledger=ledger), reason, json=json)
+    _end(RequestKind.ABORT, settings_of(plan=plan, ledger=ledger), _asked_by(reason), json=json)
 
 
-def _switch(kind: RequestKind, settings: Settings, max_blocked: float | None, *, dry_run: bool, json: bool) -> None:
-    from service.commands import ask_worker, show_gates
+@APP.command()
+def postpone(
+    plan: Plan = None,
+    ledger: Ledger = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="ISO 8601 with its zone")] = None,
+    seconds: Annotated[float | None, typer.Option("--for", min=1, max=31_536_000, help="s: so long from now")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="no longer")] = False,
+    reason: Reason = "",
+    json: Json = False,
+) -> None:
+    """Hold a cutover back until a moment; a way back waits for nothing.
 
-    if dry_run:
-        carry_out(lambda: show_gates(settings, kind, json=json))
+    Example: tableturn postpone --until 2026-12-01T21:00+01:00 --reason "the new application is not deployed yet"
+    """
+    from service.postponing import Postponement
+    from service.postponing import postpone as write_down
+
+    if [until is not None, seconds is not None, clear].count(True) != 1:
+        raise typer.BadParameter("name one of --until, --for and --clear")
+    settings = settings_of(plan=plan, ledger=ledger)
+    carry_out(lambda: write_down(settings, Postponement(until, seconds, reason), json=json))
+
+
+def _facts(max_blocked: float | None, override: list[str] | None) -> dict[str, Any]:
     facts: dict[str, Any] = {"by": console.operator()}
     if max_blocked is not None:
         facts["max_blocked_ms"] = int(max_blocked * 1000)
-    carry_out(lambda: ask_worker(settings, kind, facts, told=_teller(), json=json))
-
-
-def _end(kind: RequestKind, settings: Settings, reason: str, *, json: bool) -> None:
-    from service.commands import ask_worker
-
-    carry_out(lambda: ask_worker(settings, kind, _asked_by(reason), told=_teller(), json=json))
+    if overrides := overrides_of(override):
+        facts["overrides"] = overrides
+    return facts
 
 
 def _asked_by(reason: str) -> dict[str, Any]:
     return {"by": console.operator(), "reason": reason or "asked for by the operator"}
+
+
+def _switch(kind: RequestKind, settings: Settings, facts: dict[str, Any], *, dry_run: bool, json: bool) -> None:
+    from service.commands import ask_worker, show_gates
+
+    if dry_run:
+        carry_out(lambda: show_gates(settings, kind, facts.get("overrides", {}), json=json))
+    carry_out(lambda: ask_worker(settings, kind, facts, told=_teller(), json=json))
+
+
+def _end(kind: RequestKind, settings: Settings, facts: dict[str, Any], *, json: bool) -> None:
+    from service.commands import ask_worker
+
+    carry_out(lambda: ask_worker(settings, kind, facts, told=_teller(), json=json))
 
 
 def _discard(settings: Settings, confirm: str | None, write_units: int | None, *, json: bool) -> NoReturn:

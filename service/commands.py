@@ -191,11 +191,11 @@ async def compare_baselines(before: Path, later: Sequence[Path], report: Path | 
     return Exit.DONE if document["passes"] else Exit.REFUSED
 
 
-async def show_gates(settings: Settings, kind: RequestKind, *, json: bool) -> Exit:
+async def show_gates(settings: Settings, kind: RequestKind, overrides: dict[str, str], *, json: bool) -> Exit:
     """``cutover --dry-run`` and ``rollback --dry-run``."""
     async with session(settings) as opened:
         await opened.check_ledger()
-        facts, gates = await asking.gates_of(opened, kind)
+        facts, gates = await asking.gates_of(opened, kind, overrides)
     clock = rollbackclock.document(facts) if kind is RequestKind.ROLLBACK else None
     if json:
         beside = {} if clock is None else {"rollback_clock": clock}

@@ -12,8 +12,10 @@ from io import StringIO
 from typing import Any, NoReturn
 
 from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
+from cutover.judgement import span
 from domain.errors import FatalError, FencedError, RefusedError, TableturnError
 from service.supervisor import gravest
 
@@ -99,13 +101,17 @@ def operator() -> str:
 def gates_table(gates: list[dict[str, Any]]) -> Table:
     """Show gates as a checklist."""
     table = Table(title="gates", title_justify="left")
-    for heading in ("", "gate", "is", "wanted", "way out"):
+    for heading in ("", "gate", "is", "wanted", "seen", "way out"):
         table.add_column(heading)
     for gate in gates:
         sign = "[green]✓[/green]" if gate["passes"] else "[red]✗[/red]"
-        table.add_row(
-            sign, gate["name"], str(gate["value"]), str(gate["limit"]), "" if gate["passes"] else gate["hint"]
-        )
+        seen = "never" if gate["age_ms"] is None else f"{span(gate['age_ms'])} ago" if gate["age_ms"] else "now"
+        out = "" if gate["passes"] else gate["hint"]
+        if gate["overridable"] and not gate["passes"]:
+            out += f", or --override {gate['name']}=REASON"
+        if gate["override"]:
+            sign, out = "[yellow]✓[/yellow]", f"overridden: {gate['override']}"
+        table.add_row(sign, gate["name"], *(escape(str(each)) for each in (gate["value"], gate["limit"], seen, out)))
     return table
 
 

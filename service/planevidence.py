@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cutover.facts import PROOF
 from domain.errors import FatalError, RefusedError
 from dynamo.scanfile import MOST_AGE_MS
 from mapping.plan import Plan
 from proof.report import SCHEMA, fingerprint
 from service.documents import read_document
 
-EVIDENCE = "plan"
+EVIDENCE = PROOF
 _READ = {
     "schema": int, "fingerprint": str, "plan_hash": str, "verdict": str, "begun_ms": int, "scope": str, "tables": dict,
 }  # fmt: skip

@@ -65,7 +65,7 @@ async def session(settings: Settings, *, observer: Observer = NO_OBSERVER) -> As
 @asynccontextmanager
 async def account_around(settings: Settings) -> AsyncIterator[AccountPort | None]:
     """Open the account that the tables are in; None behind an endpoint of DynamoDB alone, which has no account."""
-    if settings.endpoint_url is not None and settings.account_endpoint_url is None:
+    if not settings.has_account:
         yield None
         return
     async with connect_account(region=settings.region, endpoint_url=settings.account_endpoint_url) as account:

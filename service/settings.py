@@ -1,12 +1,14 @@
 """Settings of a process: from the environment, frozen, each with its unit and reason. The plan is no setting."""
 
 import os
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from cutover.gates import Limits
+from cutover.judgement import Rules
 from domain.errors import FatalError
 from dynamo.local import endpoint_from_environment
 
@@ -25,6 +27,11 @@ ENVIRONMENT = {
     "max_blocked_seconds": "TABLETURN_MAX_BLOCKED_SECONDS",
     "prepare_seconds": "TABLETURN_PREPARE_SECONDS",
     "bake_seconds": "TABLETURN_BAKE_SECONDS",
+    "window_opens": "TABLETURN_WINDOW_OPENS",
+    "window_closes": "TABLETURN_WINDOW_CLOSES",
+    "require_backups": "TABLETURN_REQUIRE_BACKUPS",
+    "backup_age_seconds": "TABLETURN_BACKUP_AGE_SECONDS",
+    "target_triggers": "TABLETURN_TARGET_TRIGGERS",
     "reconcile_interval_seconds": "TABLETURN_RECONCILE_INTERVAL_SECONDS",
     "reconcile_read_units": "TABLETURN_RECONCILE_READ_UNITS",
     "folder": "TABLETURN_FOLDER",
@@ -72,6 +79,17 @@ class Settings(BaseModel):
         300.0, gt=0, description="s: what comes before the fence of a switch may take so long; nothing is blocked then"
     )
     bake_seconds: Seconds = Field(604_800.0, ge=0, description="s: the least time between cutover and complete: 7 days")
+    window_opens: AwareDatetime | None = Field(
+        None, description="a cutover waits until then: ISO 8601 with its zone; none: at any time"
+    )
+    window_closes: AwareDatetime | None = Field(None, description="… and is refused from then on")
+    require_backups: Literal["auto", "true", "false"] = Field(
+        "auto", description="a cutover wants a backup of every source and recovery on; auto: where there is an account"
+    )
+    backup_age_seconds: Seconds = Field(604_800.0, gt=0, description="s: how old those backups may be: 7 days")
+    target_triggers: str = Field(
+        "", description="who may act on the target's stream from the cutover on, as the gate names them; with commas"
+    )
     reconcile_interval_seconds: Seconds = Field(60.0, gt=0, description="s: between scheduled full comparisons")
     reconcile_read_units: int | None = Field(
         None, gt=0, description="RCU/s that a scheduled comparison may consume; none: as fast as it can"
@@ -117,13 +135,37 @@ class Settings(BaseModel):
     def limits(self) -> Limits:
         """Return what the gates demand under these settings."""
         half_ms = int(self.max_blocked_seconds * 1000 / 2)
-        return Limits(bake_ms=int(self.bake_seconds * 1000), verify_ms=half_ms)
+        return Limits(
+            bake_ms=int(self.bake_seconds * 1000),
+            verify_ms=half_ms,
+            stable_ms=int(self.lease_seconds * 1000),
+            rules=self._rules(),
+        )
+
+    @property
+    def has_account(self) -> bool:
+        """Tell whether there is an account around the tables: not behind an endpoint of DynamoDB alone."""
+        return self.endpoint_url is None or self.account_endpoint_url is not None
+
+    def _rules(self) -> Rules:
+        return Rules(
+            opens_ms=_in_ms(self.window_opens),
+            closes_ms=_in_ms(self.window_closes),
+            account=self.has_account,
+            backups={"auto": None, "true": True, "false": False}[self.require_backups],
+            backup_age_ms=int(self.backup_age_seconds * 1000),
+            triggers=frozenset(name.strip() for name in self.target_triggers.split(",") if name.strip()),
+        )
 
     def plan_path(self) -> Path:
         """Return the plan file: as named, or the one of that name that ships with the program."""
         given = Path(self.plan)
         shipped = Path(__file__).parent.parent / "plans" / f"{self.plan}.yaml"
         return shipped if not _stands(given) and _stands(shipped) else given
+
+
+def _in_ms(moment: datetime | None) -> int:
+    return 0 if moment is None else int(moment.timestamp() * 1000)
 
 
 def _stands(path: Path) -> bool:

@@ -62,8 +62,17 @@ async def status(ledger: Ledger, database: Database, plan: Plan, clock: Clock, l
         "gaps": dict(facts.gaps),
         "tombstones": facts.tombstones,
         "switch_under_way": switch.step if switch and switch.is_open else None,
-        "gates": [asdict(gate) for gate in next_gates(facts, limits)],
+        "postponed": _postponed(facts),
+        "gates": [gate.document() for gate in next_gates(facts, limits)],
     }
+
+
+def _postponed(facts: Facts) -> dict[str, Any] | None:
+    """Return until when a cutover is postponed, why and by whom; None when it is not, or no longer."""
+    postponed = facts.papers.postponed
+    if postponed is None or postponed["until_ms"] <= facts.now_ms:
+        return None
+    return {name: postponed[name] for name in ("until_ms", "reason", "by")}
 
 
 def next_gates(facts: Facts, limits: Limits) -> list[Any]:

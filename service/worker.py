@@ -46,6 +46,7 @@ from service.settings import Settings
 from service.status import progress
 from service.supervisor import supervise
 from service.systemclock import SystemClock
+from service.triggers import keep_looking
 from service.web import Pages, listen, serve
 from sync.followers import Handler, Pace, Surroundings
 from sync.forward import Counts, ForwardHandler, ForwardPorts
@@ -167,6 +168,9 @@ class Worker:
                 group.create_task(supervise("purger", engines.purger.run, random=random)),
                 group.create_task(supervise("reconciler", engines.reconciler.run, random=random)),
                 group.create_task(directed()),
+                group.create_task(
+                    supervise("triggers", lambda: keep_looking(self._settings, ledger, self._stopping), random=random)
+                ),
             ]
             await self._stopping.wait()
             _LOG.info("stopping")

@@ -66,7 +66,7 @@ class Tempo:
     compare: CompareSettings = field(default_factory=CompareSettings)
     copying: CopySettings = field(default_factory=lambda: CopySettings(least_segments=2))
     poll: float = 1.0
-    limits: Limits = field(default_factory=lambda: Limits(bake_ms=0))
+    limits: Limits = field(default_factory=lambda: Limits(bake_ms=0, stable_ms=0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from mapping.plan import Plan, load_plan
 from reconcile.manner import CompareSettings
 from reconcile.rechecks import Patience
 from service.initialising import InitOptions, initialise
+from service.planevidence import EVIDENCE, ProvenPlan
 from sync.followers import Pace
 from tests.crew import Crew, Place, Tempo
 
@@ -171,11 +172,13 @@ class World:
         await self.database.write(Delete(definition.name, sentinel))
 
     async def initialise(self) -> None:
-        """Do what ``tableturn init`` does."""
+        """Do what ``tableturn init`` does, of a plan that was proved; how that is done, `tests/acceptance` shows."""
         options = InitOptions(create_targets=True, enable_streams=True)
         await initialise(
             self.database, self.plan, self.venue.clock, options, ledger_name=self.ledger_table, who="operator"
         )
+        proved = ProvenPlan("", "pass", self.venue.clock.wall_ms(), {})
+        await self.ledger.evidence.put(EVIDENCE, proved.facts())
 
     def crew(self, name: str | None = None, *, tempo: Tempo | None = None) -> Crew:
         """Return a worker that does not lead yet."""

@@ -171,12 +171,82 @@ async def test_a_target_that_is_gone_not_active_or_lacks_indexes_is_trouble() ->
     assert await trouble(lambda target: target) == ""
 
 
-@pytest.mark.parametrize("view", [None, ViewType.KEYS_ONLY, ViewType.NEW_AND_OLD_IMAGES])
-async def test_a_target_whose_stream_is_off_or_another_one_is_trouble(view: ViewType | None) -> None:
-    """Another one of the right view type too: its records since then are nobody's."""
+async def test_a_target_that_cannot_hold_what_the_plan_says_is_trouble() -> None:
+    assert await trouble(lambda target: replace(target, building=("GSI2",))) == "indexes not ACTIVE: GSI2"
+    assert await trouble(lambda target: replace(target, ttl_attribute=None)) == "time to live is off"
+    assert await trouble(lambda target: replace(target, ttl_attribute="other")) == "time to live is on other"
+
+
+async def test_what_the_target_may_consume_is_told() -> None:
     world, _ = await scene("users")
-    assert (await facts_of(world)).target_trouble == ""
+    assert (await facts_of(world)).capacity == "on demand"
+    database = Altered(world.database, lambda target: replace(target, provisioned=(5, 6)))
+    facts = await gather(world.ledger, database, world.plan, world.venue.clock)
+    assert facts.capacity == "provisioned: 5 read units, 6 write units"
+
+
+@pytest.mark.parametrize(
+    ("view", "told", "replaced"),
+    [
+        (None, "the target's stream is off", {}),
+        (ViewType.KEYS_ONLY, "it shows KEYS_ONLY only", {}),
+        (ViewType.NEW_AND_OLD_IMAGES, "", {"target": "the stream of TABLE was replaced"}),
+    ],
+)
+async def test_a_target_whose_stream_is_off_or_another_one_is_told_once(
+    view: ViewType | None, told: str, replaced: dict[str, str]
+) -> None:
+    """Another one of the right view type is no less bad: its records since then are nobody's."""
+    world, _ = await scene("users")
     await world.database.disable_stream(world.plan.target.name)
     if view is not None:
         await world.database.enable_stream(world.plan.target.name, view)
-    assert (await facts_of(world)).target_trouble.startswith("its stream is off or was replaced")
+    facts = await facts_of(world)
+    found = {name: what.replace(world.plan.target.name, "TABLE") for name, what in facts.streams_trouble.items()}
+    assert (facts.target_trouble, facts.no_return, found) == ("", told, replaced)
+
+
+async def test_a_source_whose_stream_is_off_replaced_or_gone_is_told_by_name() -> None:
+    world, _ = await scene("users", "audit")
+    table = world.table("users")
+    assert (await facts_of(world)).streams_trouble == {}
+    await world.database.disable_stream(table)
+    assert (await facts_of(world)).streams_trouble == {"users": f"the stream of {table} is off"}
+    await world.database.enable_stream(table, ViewType.NEW_AND_OLD_IMAGES)
+    assert (await facts_of(world)).streams_trouble == {"users": f"the stream of {table} was replaced"}
+    await world.database.delete_table(table)
+    assert (await facts_of(world)).streams_trouble == {"users": f"table {table} is gone"}
+
+
+async def test_where_tables_are_not_looked_at_the_target_is_not_ready() -> None:
+    world, _ = await scene("users")
+    facts = await gather(world.ledger, None, world.plan, world.venue.clock)
+    assert facts.target_trouble == "not looked at"
+    assert replace(facts, target_trouble="", capacity="on demand") == await facts_of(world)
+
+
+async def test_a_worker_leads_for_as_long_as_it_says_unless_another_took_the_lease_since() -> None:
+    world, crew = await scene("users")
+    await crew.ledger.evidence.put(WORKER, {"settled": True, "epoch": crew.guard.epoch, "leading_ms": 4_000})
+    assert (await facts_of(world)).leading_ms == 4_000
+    await crew.ledger.evidence.put(WORKER, {"settled": True, "epoch": crew.guard.epoch - 1, "leading_ms": 4_000})
+    assert (await facts_of(world)).leading_ms == 0
+
+
+async def test_what_stands_on_paper_is_told_by_source() -> None:
+    world, crew = await scene("users", "audit")
+    backup = {"arn": "arn", "name": "b", "made_ms": 1, "available": True, "pitr": True}
+    await crew.ledger.evidence.put("backups/users", backup)
+    await world.ledger.controls.postpone(7, reason="wait", by="me")
+    papers = (await facts_of(world)).papers
+    assert papers.backups["audit"] is None
+    assert (papers.backups["users"] or {})["name"] == "b"
+    assert papers.proof is not None
+    assert (papers.postponed or {})["reason"] == "wait"
+    await world.ledger.controls.postpone(0, reason="go", by="me")
+    assert (await facts_of(world)).papers.postponed is None
+    events = [event for event in await world.ledger.history.all() if "postpone" in str(event["event"])]
+    assert [(event["event"], event["by"], event["why"]) for event in events] == [
+        ("postponed", "me", "wait"),
+        ("postponement-ended", "me", "go"),
+    ]
