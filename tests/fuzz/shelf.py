@@ -93,6 +93,7 @@ class Shelf:
         await ledger.evidence.put("actuators", {"to": "target", "would": {"flag": "set it"}, "trouble": []})
         await ledger.evidence.put("plan", {"verdict": "pass", "override": "", "proved_ms": 1, "fingerprint": "f"})
         await ledger.evidence.put("triggers", {"firing": {"source": ["function f"], "target": []}, "trouble": []})
+        await ledger.acts.save(ActRow("w1", "lambda", "switch", standing={"at": "source"}))
         await ledger.controls.postpone(5, reason="not today", by="operator")
         closed = Switch("w1", Side.TARGET, Phase.READY, "fence", is_open=False, drain_marks={"users": "m1"},
                         open_marks={}, facts={"request": "r1"})  # fmt: skip

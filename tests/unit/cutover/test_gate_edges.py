@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cutover.gates import Facts, Gate, Limits, completion_gates, cutover_gates, recapture_gates, rollback_gates
+from cutover.judgement import Papers
 from cutover.sequence import SwitchSettings
 from cutover.transitions import CAPTURE_AGE_MS, CAUGHT_UP_LAG_MS, next_phase
 from domain.phases import Phase, Side
@@ -26,6 +27,9 @@ GOOD = Facts(
     worker_ms=NOW,
     worker_settled=True,
     revision=3,
+    leading_ms=LIMITS.stable_ms,
+    actuators={"to": "target", "would": {}, "trouble": [], "at_ms": NOW},
+    papers=Papers(proof={"verdict": "pass", "override": "", "proved_ms": NOW, "at_ms": NOW}),
 )
 BAKING = replace(GOOD, phase=Phase.BAKE, serving=Side.TARGET)
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -87,7 +91,10 @@ def test_evidence_that_does_not_say_for_which_state_it_holds_says_nothing(
 def test_what_was_never_measured_passes_nothing() -> None:
     bare = Facts(phase=Phase.READY, now_ms=NOW, since_ms=NOW, serving=Side.SOURCE)
     open_gates = {each.name for each in cutover_gates(bare, LIMITS) if each.passes}
-    assert open_gates == {"phase", "no-gap", "quarantine", "tombstones", "target-ready"}
+    assert open_gates == {
+        "phase", "stream-arns", "no-gap", "quarantine", "tombstones", "target-ready",
+        "window", "not-postponed", "backups", "triggers",
+    }  # fmt: skip
     assert gate(cutover_gates(bare, LIMITS), "reconciled").value == "never compared"
     for name in ("caught-up", "reconciled-lately", "verify-in-time"):
         assert gate(cutover_gates(bare, LIMITS), name).value == "ever"
@@ -110,7 +117,7 @@ def test_what_was_never_measured_passes_nothing() -> None:
     ],
 )
 def test_durations_are_told_as_people_say_them(milliseconds: int, told: str) -> None:
-    assert cutover_gate("caught-up", through_ms={"users": NOW - milliseconds}).value == told
+    assert cutover_gate("caught-up", through_ms={"users": NOW - milliseconds}).value == f"{told} in users"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +162,16 @@ def test_the_limits_are_told_in_the_same_words() -> None:
 
 
 def test_a_gate_in_words_shows_exactly_what_it_wants_when_it_passes() -> None:
-    for name in ("phase", "copied", "no-gap", "quarantine", "target-ready", "worker"):
+    for name in (
+        "phase",
+        "copied",
+        "stream-arns",
+        "no-gap",
+        "quarantine",
+        "target-ready",
+        "reverse-possible",
+        "worker",
+    ):
         assert cutover_gate(name).value == cutover_gate(name).limit
 
 
@@ -163,7 +179,7 @@ def test_a_gate_tells_what_it_found() -> None:
     assert cutover_gate("copied").value == "yes"
     assert cutover_gate("copied", copied=False).value == "no"
     assert cutover_gate("tombstones", tombstones=1234).value == "1234"
-    assert cutover_gate("target-ready").value == "ready"
+    assert cutover_gate("target-ready", capacity="on demand").value == "ready, on demand"
     assert cutover_gate("target-ready", target_trouble="table is gone").value == "table is gone"
     assert (
         cutover_gate("quarantine", quarantined={"stray": 2, "foreign": 1, "refused": 0}).value == "1 foreign, 2 stray"
