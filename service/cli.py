@@ -64,6 +64,11 @@ def plan(
         str | None, typer.Option("--policy", metavar="ACCOUNT", help="only print the IAM policy it needs ('*': any)")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="changes nothing: a proof never writes a table")] = True,
+    ledger: Ledger = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="with --report: keep it in the ledger of the migration under way")
+    ] = False,
+    override: Annotated[str, typer.Option("--override", help="with --record: why a failed proof is kept")] = "",
     json: Json = False,
 ) -> None:
     """Prove the plan: every legacy item read, translated both ways, measured; cost and time foretold. Writes no table.
@@ -77,10 +82,12 @@ def plan(
     from service.planning import PlanOptions
 
     del dry_run
-    settings = settings_of(plan=plan)
+    if record and report is None:
+        raise typer.BadParameter("--record needs --report FILE")
+    settings = settings_of(plan=plan, ledger=ledger)
     if policy is not None:
         carry_out(lambda: print_policy(settings, policy))
-    options = PlanOptions(Pace(write_units, read_units), sample, samples, report, prices, principal)
+    options = PlanOptions(Pace(write_units, read_units), sample, samples, report, prices, principal, record, override)
     carry_out(lambda: prove_plan(settings, options, json=json))
 
 

@@ -36,7 +36,7 @@ from service.baseline import BaselineOptions, compare, measure, read_baseline
 from service.baselinereport import baseline_table, comparison_page
 from service.console import ERR, OUT, Exit, as_html, as_json, gates_table
 from service.documents import write_document, write_text
-from service.initialising import InitOptions, initialise
+from service.initialising import InitOptions, initialise, record_proof
 from service.planning import PlanOptions, proven
 from service.planreport import page
 from service.reconcilereport import page as reconcile_page
@@ -61,10 +61,12 @@ async def prove_plan(settings: Settings, options: PlanOptions, *, json: bool) ->
 
             ports = ProofPorts(opened.database, opened.plan, opened.clock, account, told)
             document = await proven(ports, options, ledger_name(settings, opened.plan))
-    if json:
-        as_json(document)
-    else:
-        OUT.print(page(document))
+        if json:
+            as_json(document)
+        else:
+            OUT.print(page(document))
+        if options.record and options.report is not None:
+            await record_proof(opened, options.report, options.override)
     return {"pass": Exit.DONE, "warn": Exit.WARNED, "fail": Exit.REFUSED}[document["verdict"]]
 
 

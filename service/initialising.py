@@ -17,6 +17,7 @@ from ledger.streams import StreamRow
 from mapping.plan import Plan
 from proof.tables import Preflight, describe_all, examine
 from service.planevidence import EVIDENCE, ProvenPlan, accept
+from service.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,17 @@ def _proven(plan: Plan, clock: Clock, options: InitOptions) -> ProvenPlan | None
     if options.override:
         raise RefusedError("--override is about a report, and none is named", hint="add --report FILE")
     return None
+
+
+async def record_proof(opened: Session, report: Path, override: str) -> None:
+    """Keep the proof of a migration that was begun without one, or with an older one.
+
+    Raises FatalError when there is no migration, RefusedError as `planevidence.accept` does, or for other tables.
+    """
+    await opened.check_ledger()
+    proven = accept(report, opened.plan, now_ms=opened.clock.wall_ms(), override=override)
+    proven.check(examine(opened.plan, await describe_all(opened.database, opened.plan)).identities)
+    await _keep(opened.ledger, proven)
 
 
 async def _keep(ledger: Ledger, proven: ProvenPlan) -> None:

@@ -15,7 +15,10 @@ from service.rehearsing import rehearse
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """What the operator asks of a proof; ``report`` None leaves no file; ``principal`` None: who asks."""
+    """What the operator asks of a proof; ``report`` None leaves no file; ``principal`` None: who asks.
+
+    ``record``: keep it in the ledger of the migration that is under way; ``override``: why, though it failed.
+    """
 
     pace: Pace
     sample: int | None = None
@@ -23,6 +26,8 @@ class PlanOptions:
     report: Path | None = None
     prices: Path | None = None
     principal: str | None = None
+    record: bool = False
+    override: str = ""
 
 
 async def proven(ports: ProofPorts, options: PlanOptions, ledger: str) -> dict[str, Any]:

@@ -48,12 +48,20 @@ async def keep_looking(settings: Settings, ledger: Ledger, stopping: asyncio.Eve
     """Look every few minutes as long as we lead; what cannot be seen is evidence too."""
     async with account_around(settings) as account:
         while account is not None and not stopping.is_set():
-            try:
-                await look(account, ledger)
-            except (RefusedError, TransientError) as error:
-                _LOG.warning("triggers not seen", extra={"why": str(error), "hint": error.hint})
-                nobody: dict[str, list[str]] = {side.value: [] for side in Side}
-                await ledger.evidence.put(TRIGGERS, {"firing": nobody, "trouble": [f"could not look: {error}"]})
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_EVERY):
-                    await stopping.wait()
+            await _look_or_say_why(account, ledger)
+            await _pause(stopping)
+
+
+async def _look_or_say_why(account: AccountPort, ledger: Ledger) -> None:
+    try:
+        await look(account, ledger)
+    except (RefusedError, TransientError) as error:
+        _LOG.warning("triggers not seen", extra={"why": str(error), "hint": error.hint})
+        nobody: dict[str, list[str]] = {side.value: [] for side in Side}
+        await ledger.evidence.put(TRIGGERS, {"firing": nobody, "trouble": [f"could not look: {error}"]})
+
+
+async def _pause(stopping: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_EVERY):
+            await stopping.wait()

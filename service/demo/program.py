@@ -18,6 +18,8 @@ _TAIL: Final = 15
 """Lines of a failed process that are shown."""
 
 _REFUSED: Final = 3
+_DONE: Final = (0, 5)
+"""Exit codes: done, and done with warnings."""
 _FENCED: Final = 4
 _RESTARTS: Final = 3
 _COMMAND_SECONDS: Final = 90.0
@@ -42,6 +44,7 @@ class Program:
         """``settings`` are environment variables; logs go to ``folder``."""
         self._environment = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
         self._environment |= settings
+        self.folder = folder
         self._log = folder / "worker.log"
         self._worker: Process | None = None
         self._keeper: asyncio.Task[int] | None = None
@@ -49,7 +52,10 @@ class Program:
         self.restarts = 0
 
     async def command(self, *words: str) -> dict[str, Any]:
-        """Run a command to its end; return the JSON document it prints. Raises ProgramFailed."""
+        """Run a command to its end, with warnings or without; return the JSON document it prints.
+
+        Raises ProgramFailed.
+        """
         process = await self._start(*words, "--json", stdout=PIPE, stderr=PIPE)
         try:
             async with asyncio.timeout(_COMMAND_SECONDS):
@@ -61,7 +67,7 @@ class Program:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        if process.returncode != 0:
+        if process.returncode not in _DONE:
             message = f"`tableturn {' '.join(words)}` ended with code {process.returncode}: {said.decode().strip()}"
             kind = ProgramRefused if process.returncode == _REFUSED else ProgramFailed
             raise kind(message, hint=self.log_tail())

@@ -1,6 +1,6 @@
 """The demo from beginning to end: a whole migration under live traffic, with the real program, checked at every turn.
 
-    set the scene → legacy traffic → init → run → READY → cutover → new traffic → rollback → legacy traffic
+    set the scene → legacy traffic → plan → init → run → READY → cutover → new traffic → rollback → legacy traffic
                   → READY → cutover → new traffic → complete → stop → everything at rest
 
 Read `_migrate`. Both applications run all the time; which of them writes, the flag decides.
@@ -81,7 +81,11 @@ async def _play(stage: Stage) -> None:
 
 async def _migrate(stage: Stage) -> None:
     """The migration as an operator does it, with commands of the program only."""
-    for step in (await stage.program.command("init", "--create-targets", "--enable-streams"))["steps"]:
+    report = str(stage.program.folder / "plan.json")
+    proof = await stage.program.command("plan", "--report", report)
+    stage.say(f"plan: {proof['verdict']}")
+    enabled = await stage.program.command("init", "--report", report, "--create-targets", "--enable-streams")
+    for step in enabled["steps"]:
         stage.say(f"init: {step}")
     await wake_streams(stage.database, stage.prefix)
     await stage.program.start_worker()

@@ -68,6 +68,7 @@ def estate(local_database: str, tmp_path: Path) -> Iterator[Estate]:
         cloud.function(GATEWAY, may=[], variables=FOREIGN)
         cloud.client("ssm").put_parameter(Name="/shop/serving", Value="users", Type="String")
         told = {"TABLETURN_ACCOUNT_ENDPOINT_URL": cloud.url, "AWS_REGION": REGION, **ROOT}
+        told["TABLETURN_REQUIRE_BACKUPS"] = "false"  # DynamoDB Local has none
         (scene.program.folder / "switch.yaml").write_text(SWITCH_FILE, encoding="utf-8")
         scene.program.environment |= {**told, "TABLETURN_SWITCH_FILE": "switch.yaml"}
         yield Estate(cloud, scene)

@@ -36,7 +36,7 @@ def test_killed_in_the_middle_of_the_copy_it_goes_on_from_its_cursor(scene: Scen
     legacy.create_all(stream=None)  # else the stream would have told of every item before the copy comes to it
     legacy.fill("users", [user(number) for number in range(USERS)])
     legacy.fill_sample()
-    program.good("init", "--create-targets", "--enable-streams")
+    scene.initialised("--enable-streams")
     legacy.wake()
     program.environment |= {"TABLETURN_PAGE_ITEMS": str(PAGE), "TABLETURN_LEASE_SECONDS": "5"}
     first = program.work()

@@ -16,12 +16,13 @@ pytestmark = pytest.mark.timeout(300)  # half a minute each, on a machine that d
 
 COMMANDS = (
     "demo", "plan", "init", "run", "status", "reconcile", "baseline", "compare", "cutover", "rollback",
-    "complete", "abort", "quarantine list", "quarantine retry", "quarantine drop",
+    "complete", "abort", "postpone", "quarantine list", "quarantine retry", "quarantine drop",
 )  # fmt: skip
 STATUS = {
     "plan", "phase", "serving", "writable", "flag_epoch", "rollbacks", "worker_alive_ms_ago", "sources", "lag_ms",
-    "reconciled", "quarantined", "tombstones", "switch_under_way", "gates",
+    "reconciled", "quarantined", "tombstones", "switch_under_way", "postponed", "gates",
 }  # fmt: skip
+GATE = {"name", "passes", "value", "limit", "hint", "age_ms", "overridable", "override"}
 COMPARED = {
     "mismatches", "kinds", "compared", "expired", "unmapped", "examples", "scanned_through_ms", "verified_through_ms",
     "duration_ms",
@@ -86,11 +87,12 @@ def test_no_color_is_obeyed_on_a_terminal(scene: Scene) -> None:
 
 def _planned_and_initialised(scene: Scene) -> None:
     before = scene.snapshot()
-    proof = scene.program.good("plan", "--json").document
+    proof = scene.program.good("plan", "--report", "plan.json", "--json").document
     assert (proof["items"], proof["verdict"], proof["problems"]) == (SAMPLED, "pass", [])
     assert len(proof["streams_off"]) == len(SAMPLED)
     assert scene.snapshot() == before
-    told = scene.program.good("init", "--create-targets", "--enable-streams", "--json").document
+    words = ("--report", "plan.json", "--create-targets", "--enable-streams", "--json")
+    told = scene.program.good("init", *words).document
     assert (told["ledger"], told["dry_run"]) == (scene.ledger, False)
     assert len(told["steps"]) == 1 + 5 + len(SAMPLED) + 1
     assert scene.phase == "CAPTURE"
@@ -118,7 +120,7 @@ def _status(program: Program, *, phase: str) -> None:
     assert {name: each["copied"] for name, each in document["sources"].items()} == SAMPLED
     assert all(each["done"] for each in document["sources"].values())
     assert set(document["lag_ms"]) == {*SAMPLED, "target"}
-    assert all(gate.keys() == {"name", "passes", "value", "limit", "hint"} for gate in document["gates"])
+    assert all(gate.keys() == GATE for gate in document["gates"])
     assert document["switch_under_way"] is None
 
 

@@ -257,7 +257,7 @@ def prepare(scene: Scene, endpoint_url: str, lease: float) -> None:
     scene.legacy.create_all()
     scene.legacy.fill("users", [user(number) for number in range(USERS)])
     scene.legacy.fill_sample()
-    scene.program.good("init", "--create-targets")
+    scene.initialised()
     scene.legacy.wake()
     told = {
         "TABLETURN_LEASE_SECONDS": str(lease),

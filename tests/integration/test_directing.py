@@ -294,7 +294,7 @@ async def test_before_the_switch_a_rollback_is_refused_and_after_it_a_cutover(tw
 
 
 async def test_a_bake_is_completed_when_it_is_over_and_not_before(twin: Venue) -> None:
-    world, crew = await baking(replace(twin, tempo=replace(twin.tempo, limits=Limits(bake_ms=120_000))))
+    world, crew = await baking(replace(twin, tempo=replace(twin.tempo, limits=Limits(bake_ms=120_000, stable_ms=0))))
     async with crew.working():
         refused = await world.ask(crew, RequestKind.COMPLETE)
         assert [gate["name"] for gate in refused.answer["gates"]] == ["baked"]

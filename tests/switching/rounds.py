@@ -12,6 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
+from cutover.facts import PROOF
 from cutover.gates import cutover_gates, rollback_gates
 from domain.phases import Side
 from service.demo.checker import Report
@@ -19,6 +20,8 @@ from service.demo.demands import Kind
 from service.demo.fill import set_scene, wake_streams
 from service.demo.proof import Outcome, silences
 from service.demo.stage import Options, Stage, open_stage
+from service.planevidence import ProvenPlan
+from service.systemclock import SystemClock
 from tests.switching.measures import Measured, Round
 
 SPELL: Final = 2.0
@@ -52,6 +55,7 @@ async def campaign(options: Options, cutovers: int, console: Console, told: Told
 
 async def _migrate(stage: Stage, cutovers: int, measured: Measured, told: Told) -> None:
     await stage.program.command("init", "--create-targets", "--enable-streams")
+    await stage.ledger.evidence.put(PROOF, ProvenPlan("", "pass", SystemClock().wall_ms(), {}).facts())
     await wake_streams(stage.database, stage.prefix)
     await stage.program.start_worker()
     for number in range(1, cutovers + 1):

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import typer
 
+from cutover.gates import Facts, Limits, completion_gates, cutover_gates, rollback_gates
+from cutover.judgement import OVERRIDABLE
 from domain.outcomes import Reason
-from domain.phases import Phase
+from domain.phases import Phase, Side
 from proof.faults import FAULTS
 from service.cli import APP
 from service.console import Exit
@@ -73,6 +75,22 @@ def test_every_metric_is_documented_and_no_other() -> None:
     documented -= {"tableturn_verified_through_timestamp_seconds", "tableturn_scanned_through_timestamp_seconds"}
 
     assert {name.removesuffix("_total") for name in documented} == written
+
+
+LISTS = {"C": cutover_gates, "R": rollback_gates, "E": completion_gates}
+
+
+def test_every_gate_is_documented_with_what_it_is_a_gate_of_and_no_other() -> None:
+    found: dict[str, str] = {}
+    for letter, gates in LISTS.items():
+        for gate in gates(Facts(Phase.READY, 0, 0, Side.SOURCE), Limits()):
+            found[gate.name] = f"{found.get(gate.name, '')} {letter}".strip()
+    assert dict(re.findall(r"^\| `([\w-]+)` \| ([CRE ]+) \|", page("gates.md"), re.MULTILINE)) == found
+
+
+def test_why_a_gate_may_be_overridden_is_documented_as_it_is() -> None:
+    overrides = page("gates.md").partition("## Overrides")[2]
+    assert dict(re.findall(r"^\| `([\w-]+)` \| (.+) \|$", overrides, re.MULTILINE)) == dict(OVERRIDABLE)
 
 
 def test_links_between_documents_lead_somewhere() -> None:

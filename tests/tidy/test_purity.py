@@ -9,6 +9,7 @@ PURE = (
     "domain",
     "mapping",
     "cutover.gates",
+    "cutover.judgement",
     "cutover.transitions",
     "sync.lineage",
     "sync.fold",
