@@ -161,11 +161,13 @@ def _description(table: Document, lifetime: Document) -> TableDescription:
     types = {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]}
     stream = table.get("StreamSpecification", {})
     enabled = stream.get("StreamEnabled", False) and "LatestStreamArn" in table
+    # One that is being deleted serves nobody, and its attributes may be gone from the definitions already.
+    indexes = [each for each in table.get("GlobalSecondaryIndexes", ()) if each.get("IndexStatus") != "DELETING"]
     return TableDescription(
         name=table["TableName"],
         key=_key(table, types),
         indexes=(
-            *(_index(each, types, local=False) for each in table.get("GlobalSecondaryIndexes", ())),
+            *(_index(each, types, local=False) for each in indexes),
             *(_index(each, types, local=True) for each in table.get("LocalSecondaryIndexes", ())),
         ),
         stream_arn=table["LatestStreamArn"] if enabled else None,
@@ -178,11 +180,7 @@ def _description(table: Document, lifetime: Document) -> TableDescription:
         replicas=tuple(each["RegionName"] for each in table.get("Replicas", ())),
         encryption_key=table.get("SSEDescription", {}).get("KMSMasterKeyArn"),
         identity=f"{table.get('TableArn', '')} {table.get('TableId', '')} {table.get('CreationDateTime', '')}",
-        building=tuple(
-            each["IndexName"]
-            for each in table.get("GlobalSecondaryIndexes", ())
-            if each.get("IndexStatus", "ACTIVE") != "ACTIVE"
-        ),
+        building=tuple(each["IndexName"] for each in indexes if each.get("IndexStatus", "ACTIVE") != "ACTIVE"),
         provisioned=_provisioned(table),
     )
 

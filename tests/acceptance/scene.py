@@ -86,7 +86,7 @@ class Scene:
 
     def passes(self, *words: str, seconds: float = 40.0) -> Done:
         """Ask until the gates let a command through, first the worker's metrics, which is cheaper; refusals say so."""
-        eventually("every gate passes", self._gates_pass, seconds=seconds, pause=0.2)
+        eventually("every gate passes", self.gates_pass, seconds=seconds, pause=0.2)
 
         def look() -> Done | None:
             done = self.program.run(*words)
@@ -98,7 +98,8 @@ class Scene:
 
         return eventually(f"{words} passes its gates", look, seconds=seconds, pause=0.3)
 
-    def _gates_pass(self) -> bool:
+    def gates_pass(self) -> bool:
+        """Tell what the worker's metrics say of the next step."""
         _, text = self.program.workers[-1].get("/metrics")
         self.program.pages.append(text)
         gates = [line for line in text.splitlines() if line.startswith("tableturn_gate{")]
