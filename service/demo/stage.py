@@ -217,7 +217,7 @@ async def open_stage(options: Options, outcome: Outcome, console: Console) -> As
     with _folder(options, outcome, console) as folder, _endpoint() as (endpoint, is_ours):
         environment = {**_SETTINGS, "TABLETURN_ENDPOINT_URL": endpoint, "SECRETS_PREFIX": prefix}
         told = {name: environment[variable] for name, variable in ENVIRONMENT.items() if variable in environment}
-        settings = Settings.model_validate(told)
+        settings = Settings.model_validate({**told, "endpoint_url": endpoint})
         plan = load_plan(settings.plan_path(), variables=environment)
         program, journal = Program(environment, folder), Journal(folder / "journal.jsonl")
         async with connect(endpoint_url=endpoint) as reads, connect(endpoint_url=endpoint, retry=ONCE) as once:
