@@ -221,6 +221,8 @@ async def ask_worker(
     elif "verified" in answer:  # not of a switch whose worker died once it had taken place
         blocked, verified = answer["blocked_ms"] / 1000, answer["verified"]
         OUT.print(f"✓ {kind}: writes were blocked for {blocked:.2f} s, {verified} was verified meanwhile")
+        for owed in answer["unsettled"]:
+            OUT.print(f"! not settled yet, the worker goes on with it: {owed}", markup=False)
     else:
         OUT.print(f"✓ {kind}")
     return Exit.DONE
