@@ -16,7 +16,8 @@ pytestmark = pytest.mark.timeout(300)  # half a minute each, on a machine that d
 
 COMMANDS = (
     "demo", "plan", "init", "run", "status", "reconcile", "baseline", "compare", "cutover", "rollback",
-    "complete", "abort", "postpone", "report", "backup", "restore-check", "archive", "strip-stamps", "quarantine list", "quarantine retry", "quarantine drop",
+    "complete", "abort", "postpone", "report", "backup", "restore-check", "archive", "strip-stamps",
+    "quarantine list", "quarantine retry", "quarantine drop",
 )  # fmt: skip
 STATUS = {
     "plan", "phase", "serving", "writable", "flag_epoch", "rollbacks", "worker_alive_ms_ago", "sources", "lag_ms",
