@@ -86,7 +86,7 @@ class Scene:
 
     def passes(self, *words: str, seconds: float = 40.0) -> Done:
         """Ask until the gates let a command through, first the worker's metrics, which is cheaper; refusals say so."""
-        eventually("every gate passes", self.gates_pass, seconds=seconds, pause=0.2)
+        eventually("every gate passes", self.gates_pass, seconds=seconds, pause=0.4)
 
         def look() -> Done | None:
             done = self.program.run(*words)

@@ -153,6 +153,11 @@ def test_who_reads_a_stream_is_found_on_both_sides(estate: Estate) -> None:
     ):
         estate.cloud.function(name := estate.name(f"reader-{number}"), may=[])
         estate.cloud.fires(name, estate.name(table), enabled=enabled)
+    gates = estate.scene.program.run("cutover", "--dry-run", "--json", **ROOT).document["gates"]
+    (gate,) = [gate for gate in gates if gate["name"] == "triggers"]
+    readers = [f"function {estate.name(f'reader-{number}')}" for number in (0, 1, 3, 4)]
+    told = f"source fires {', '.join(readers[:3])}; target fires {readers[3]}"
+    assert (gate["passes"], gate["value"]) == (False, told)
     estate.operator(estate.policy())
     warnings = estate.proof()["warnings"]
     fired = {

@@ -22,7 +22,7 @@ async def test_a_table_is_described_as_it_was_created(arena: Arena) -> None:
     assert found.stream_arn is not None
     assert found.stream_view is ViewType.NEW_AND_OLD_IMAGES
     assert found.ttl_attribute == "expires"
-    assert found.status == "ACTIVE"
+    assert (found.status, found.building, found.provisioned) == ("ACTIVE", (), None)
     assert (found.deletion_protection, found.replicas, found.encryption_key) == (False, (), None)
     again = await arena.database.describe_table(table)
     assert again is not None

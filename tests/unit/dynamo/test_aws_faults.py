@@ -295,6 +295,23 @@ async def test_an_emulator_may_lack_recovery_when_an_endpoint_was_named(
     assert stub.operations[-1] == "DynamoDB_20120810.UpdateContinuousBackups"
 
 
+async def test_indexes_that_are_built_or_deleted_and_capacity_are_described(database: AwsDatabase, stub: Stub) -> None:
+    """Of an index that is being deleted, DynamoDB Local has no attributes any more; it serves nobody anyhow."""
+    key = [{"AttributeName": "PK", "KeyType": "HASH"}]
+    types = [{"AttributeName": "PK", "AttributeType": "S"}]
+    indexes = [
+        {"IndexName": "new", "KeySchema": key, "Projection": {"ProjectionType": "ALL"}, "IndexStatus": "CREATING"},
+        {"IndexName": "old", "KeySchema": [{"AttributeName": "gone"}], "IndexStatus": "DELETING"},
+    ]
+    table = {"TableName": "t", "TableStatus": "ACTIVE", "KeySchema": key, "AttributeDefinitions": types}
+    table |= {"GlobalSecondaryIndexes": indexes}
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
+    stub.script = [answer({"Table": {**table, "ProvisionedThroughput": units}}), answer({})]
+    found = await database.describe_table("t")
+    assert found is not None
+    assert ([index.name for index in found.indexes], found.building, found.provisioned) == (["new"], ("new",), (5, 6))
+
+
 async def test_no_region_is_fatal_with_a_hint() -> None:
     with pytest.raises(FatalError, match="region") as refusal:
         async with connect(endpoint_url="http://dynamodb.example"):
