@@ -304,9 +304,9 @@ async def test_indexes_that_are_built_or_deleted_and_capacity_are_described(data
         {"IndexName": "old", "KeySchema": [{"AttributeName": "gone"}], "IndexStatus": "DELETING"},
     ]
     table = {"TableName": "t", "TableStatus": "ACTIVE", "KeySchema": key, "AttributeDefinitions": types}
-    table |= {"GlobalSecondaryIndexes": indexes}
     units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
-    stub.script = [answer({"Table": {**table, "ProvisionedThroughput": units}}), answer({})]
+    told = {**table, "GlobalSecondaryIndexes": indexes, "ProvisionedThroughput": units}
+    stub.script = [answer({"Table": told}), answer({})]
     found = await database.describe_table("t")
     assert found is not None
     assert ([index.name for index in found.indexes], found.building, found.provisioned) == (["new"], ("new",), (5, 6))
