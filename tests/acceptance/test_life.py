@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.baking import comes_back, stray_is_settled, themed, written_before
 from tests.acceptance.legacy import Item, differences, legacy_differences, user
 from tests.acceptance.program import BINARY, Program
 from tests.acceptance.scene import LIVELY, Scene
@@ -58,18 +59,22 @@ def test_a_whole_migration_by_command_line(scene: Scene) -> None:
     waited = datetime.fromisoformat(leads) - datetime.fromisoformat(began)
     assert waited.total_seconds() < 1.5, "the lease was given back, so that nobody waits for its end"
     legacy.put("users", user(1))
+    written_before(scene)
     _switched(scene, "cutover")
     _refused(scene, "abort", says="before-the-switch", but=ASKING)
     _status(program, phase="BAKE")
     _the_new_application_writes(scene)
+    themed(scene)
+    stray_is_settled(scene)
     _switched(scene, "rollback")
     assert legacy_differences(legacy) == []
     scene.reaches("READY")
     _switched(scene, "cutover")
+    comes_back(scene)
     assert scene.passes("complete", "--reason", "tested", "--json").document == {"why": "DONE"}
     assert worker.process.wait(10) == 0
     assert (scene.phase, scene.flag) == ("DONE", ("target", True))
-    assert [line for line in differences(legacy) if "status" not in line] == []
+    assert [line for line in differences(legacy) if "status" not in line and "version" not in line] == []
     assert not any(ESCAPE in said or "\\u001b" in said for said in program.said()), "nobody looks at a terminal here"
 
 
