@@ -27,7 +27,8 @@ BEFOREHAND = {"cutover": {"READY"}, "rollback": {"BAKE"}}
 AFTERWARDS = {"cutover": {"BAKE"}, "rollback": {"ROLLED_BACK", "VERIFY", "READY"}}
 
 _TRIES = 5
-_PATIENCE = 120.0
+_PATIENCE = 360.0
+"""Seconds: a switch may prepare for five minutes before it blocks writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,12 @@ class Siege:
         return differences(self.scene.legacy)
 
     def _until(self, what: str, look: Callable[[], object]) -> None:
-        eventually(what, lambda: look() or None, seconds=_PATIENCE, pause=0.02)
+        try:
+            eventually(what, lambda: look() or None, seconds=_PATIENCE, pause=0.02)
+        except AssertionError as error:
+            worker = self.scene.program.workers[-1]
+            error.add_note(f"{self.scene.phase}, {self.scene.row('switch', 'current')}\n{worker.said[-2000:]}")
+            raise
 
 
 def table(falls: list[Fall]) -> str:

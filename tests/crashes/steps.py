@@ -68,9 +68,13 @@ def _lay_and_strike(siege: Siege, random: Random, kills: int) -> None:
     for command, route in siege.routes.items():
         print(f"{command}: {', '.join(route)}", file=sys.stderr, flush=True)
     todo = list(siege.todo())
-    for fall in siege.carry_out(random.sample(todo, kills) if kills else todo):
-        outcome = "switched" if fall.switched else "taken back"
-        print(f"{fall.kill}: {outcome}, writable after {fall.writable:.1f} s", file=sys.stderr, flush=True)
+    try:
+        for fall in siege.carry_out(random.sample(todo, kills) if kills else todo):
+            outcome = "switched" if fall.switched else "taken back"
+            print(f"{fall.kill}: {outcome}, writable after {fall.writable:.1f} s", file=sys.stderr, flush=True)
+    except AssertionError:
+        print(table(siege.falls), file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":
