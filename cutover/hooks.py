@@ -65,7 +65,8 @@ async def run_command(
 class Request:
     """One HTTP request; ``statuses`` that count as well done, none: any below 400; ``holds``: what its text must hold.
 
-    The latter is looked for in its first 64 KiB: GraphQL answers errors with status 200.
+    The latter is looked for in its first 64 KiB: GraphQL answers errors with status 200. ``shown`` stands for the
+    address in messages where its path is a secret too.
     """
 
     url: str
@@ -74,10 +75,13 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     statuses: tuple[int, ...] = ()
     holds: bytes = b""
+    shown: str = ""
 
     @property
     def place(self) -> str:
         """Return the address as it may be shown: without user, query and fragment, which may hold secrets."""
+        if self.shown:
+            return self.shown
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
 

@@ -356,7 +356,8 @@ async def take_back(ledger: Ledger, why: str) -> bool:
             break
         state = await ledger.migration.state()
         earlier = StateChange(serving=switch.to.other, writable=True)
-        closing = (ledger.switches.close_action(switch),)
+        told = ledger.history.action("taken-back", to=switch.to, step=switch.step, why=why)
+        closing = (ledger.switches.close_action(switch), told)
         try:
             await ledger.migration.move(state, switch.came_from, why=f"taken back: {why}", also=closing, change=earlier)
         except ConditionFailed:

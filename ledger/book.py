@@ -17,6 +17,7 @@ from ledger.marks import Marks
 from ledger.migration import Migration
 from ledger.requests import Requests
 from ledger.rows import Rows
+from ledger.sendings import Notices
 from ledger.streams import Streams
 from ledger.switches import Switches
 from ledger.tombstones import Tombstones
@@ -51,6 +52,7 @@ class Ledger:
     switches: Switches
     acts: Acts
     controls: Controls
+    notices: Notices
 
     @classmethod
     def over(cls, rows: Rows, clock: Clock, *, who: str) -> Self:
@@ -72,6 +74,7 @@ class Ledger:
             Switches(rows),
             Acts(rows),
             Controls(rows, history, clock),
+            Notices(rows, history, clock),
         )
 
 

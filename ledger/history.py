@@ -2,8 +2,10 @@
 
 import secrets
 from collections.abc import Mapping
+from itertools import takewhile
+from typing import Any
 
-from domain.clock import Clock
+from domain.clock import SKEW_MS, Clock
 from dynamo.ports import Put
 from ledger.rows import Rows
 
@@ -32,3 +34,9 @@ class History:
     async def all(self) -> list[Mapping[str, object]]:
         """Return every event, oldest first."""
         return [row.fields for row in await self._rows.all(_PARTITION)]
+
+    async def since(self, at_ms: int) -> dict[str, Mapping[str, Any]]:
+        """Return what was told from a wall time in ms on, and maybe some of what was before, by row, oldest first."""
+        bounds = (f"{max(0, at_ms - SKEW_MS):015}", f"{self._clock.wall_ms() + SKEW_MS:015}")
+        common = takewhile(lambda pair: pair[0] == pair[1], zip(*bounds, strict=True))
+        return {row.name: row.fields for row in await self._rows.all(_PARTITION, "".join(digit for digit, _ in common))}

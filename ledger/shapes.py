@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from domain.errors import FatalError
+from domain.notices import DeliveryState, NoticeKind, NoticeState
 from domain.outcomes import Reason
 from domain.phases import Phase, Side
 from domain.positions import Version
@@ -143,6 +144,7 @@ _RECAPTURED = _map_with(Shape({"stream": _TEXT, "epoch": _COUNT}))
 _COUNTS = _map_of(_COUNT, "a map of whole numbers from 0")
 _TALLIED = ("fates", "own", "derived", "overruled", "causes")
 _TALLY = _map_with(Shape({"bake": _COUNT, **dict.fromkeys(_TALLIED, _COUNTS)}))
+_DELIVERED = Shape({"state": _word(DeliveryState), "tries": _COUNT, "at_ms": _COUNT, "why": _TEXT})
 _RETRIED = _map_with(Shape({"source": _TEXT, "source_id": _TEXT, "lane": _TEXT}))
 
 SHAPES: Final[Mapping[str, Shape]] = {
@@ -236,6 +238,11 @@ SHAPES: Final[Mapping[str, Shape]] = {
     ),
     "evidence": Shape({"at_ms": _COUNT}),
     "controls": Shape({"until_ms": _COUNT, "reason": _TEXT, "by": _TEXT, "at_ms": _COUNT}),
+    "controls/planned": Shape({"at_ms": _COUNT, "by": _TEXT}),
+    "notices": Shape(
+        {"kind": _word(NoticeKind), "state": _word(NoticeState), "due_ms": _COUNT, "at_ms": _COUNT, "document": _TEXT}
+        | {"deliveries": _map_of(_map_with(_DELIVERED), "a map of deliveries")}
+    ),
     "history": Shape({"event": _TEXT, "at_ms": _COUNT, "who": _TEXT}),
 }
 """By the first word of a partition, or by the first two of partition and name where rows of one partition differ."""

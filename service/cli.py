@@ -12,13 +12,13 @@ import typer
 
 from domain.phases import Side
 from reconcile.comparison import Kind as Disagreement
-from service import clikeeping, clireport, cliswitch, console
+from service import clikeeping, clinotices, clireport, cliswitch, console
 from service.cliparts import APP, Json, Ledger, Plan, Reason, settings_of
 from service.console import carry_out
 
 __all__ = ["APP", "main"]
 
-PARTS = (cliswitch, clikeeping, clireport)
+PARTS = (cliswitch, clikeeping, clireport, clinotices)
 """Modules that add their commands to the program as they are imported."""
 
 QUARANTINE = typer.Typer(help="What could not be applied, and why.", no_args_is_help=True)

@@ -95,13 +95,14 @@ async def initialise_migration(settings: Settings, options: InitOptions, *, back
 
 async def run_worker(settings: Settings, *, standby: bool) -> Exit:
     """``tableturn run``."""
+    from service.herald import heralds_of
     from service.levers import levers_of
     from service.metrics import Meter
     from service.worker import Worker
 
     meter = Meter()
-    async with session(settings, observer=meter) as opened, levers_of(opened) as levers:
-        worker = Worker(opened.database, opened.plan, settings, meter, levers)
+    async with session(settings, observer=meter) as opened, levers_of(opened) as levers, heralds_of(opened) as heralds:
+        worker = Worker(opened.database, opened.plan, settings, meter, levers, heralds)
         await worker.run(ledger_table=opened.ledger.rows.table, standby=standby)
     return Exit.DONE
 

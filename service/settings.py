@@ -36,6 +36,7 @@ ENVIRONMENT = {
     "reconcile_read_units": "TABLETURN_RECONCILE_READ_UNITS",
     "folder": "TABLETURN_FOLDER",
     "switch_file": "TABLETURN_SWITCH_FILE",
+    "notices_file": "TABLETURN_NOTICES_FILE",
     "auto_repair": "TABLETURN_AUTO_REPAIR",
     "auto_repair_kinds": "TABLETURN_AUTO_REPAIR_KINDS",
     "page_items": "TABLETURN_PAGE_ITEMS",
@@ -99,6 +100,9 @@ class Settings(BaseModel):
     )
     switch_file: Path | None = Field(
         None, description="what acts with a switch besides the flag (docs/reference/switch-file.md); none: nothing does"
+    )
+    notices_file: Path | None = Field(
+        None, description="who is told what, and how (docs/operating/notices.md); none: nobody is told anything"
     )
     auto_repair: int = Field(
         0, ge=0, le=10_000, description="so many items that disagree are mended without being asked; more are not"

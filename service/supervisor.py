@@ -29,8 +29,13 @@ _HEALTHY = 60.0
 """Seconds after which an engine that ran counts as sound again."""
 
 
-async def supervise(name: str, engine: Callable[[], Awaitable[object]], *, random: Random) -> None:
-    """Run an engine to its end; start it again when it fails for a passing reason. Raises everything else."""
+async def supervise(
+    name: str, engine: Callable[[], Awaitable[object]], *, random: Random, dispensable: bool = False
+) -> None:
+    """Run an engine to its end; start it again when it fails for a passing reason. Raises everything else.
+
+    One that is ``dispensable`` is started again whatever it failed for, a lost lease aside: the migration goes on.
+    """
     loop, pause = asyncio.get_running_loop(), _FIRST_PAUSE
     while True:
         began = loop.time()
@@ -39,7 +44,7 @@ async def supervise(name: str, engine: Callable[[], Awaitable[object]], *, rando
         except (Exception, BaseExceptionGroup) as error:
             cause = gravest(error)
             pause = _FIRST_PAUSE if loop.time() - began > _HEALTHY else pause
-            if not isinstance(cause, TransientError):
+            if isinstance(cause, FencedError) or not (dispensable or isinstance(cause, TransientError)):
                 raise cause from error
             _LOG.warning("engine_restarted", extra={"engine": name, "cause": str(cause), "pause_s": round(pause, 1)})
         else:

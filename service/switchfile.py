@@ -5,19 +5,16 @@ stand there. It is no part of the plan: what it says may change during a migrati
 Next: `service.levers` makes actuators of it.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from cutover.actuators import Moment
 from domain.errors import FatalError
-from mapping.plainyaml import TooLarge, read_plain
+from service.filledfiles import Names, read_filled
 
-_VARIABLE: Final = re.compile(r"\{([A-Z][A-Z0-9_]*)\}")
 _NAME: Final = r"^[a-z][a-z0-9-]{0,62}$"
 _HINT: Final = "mend the switch file (docs/reference/switch-file.md lists what may stand there) and try again"
 
@@ -33,11 +30,6 @@ class _Entry(_Strict):
     lasting: bool = True
 
 
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-Names = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
 
 
@@ -163,34 +155,8 @@ def read_switch_file(path: Path, *, plan: str, variables: Mapping[str, str]) -> 
 
     Raises FatalError naming the file and everything that is wrong in it.
     """
-    missing: set[str] = set()
-    try:
-        content = _filled(read_plain(path), variables, missing)
-    except (OSError, UnicodeError, TooLarge) as error:
-        raise FatalError(f"switch file {path} cannot be read: {error}", hint="name a readable UTF-8 file") from error
-    except yaml.YAMLError as error:
-        raise FatalError(f"switch file {path} is no YAML: {' '.join(str(error).split())}", hint=_HINT) from error
-    if missing:
-        message = f"switch file {path} names variables that are not set: {', '.join(sorted(missing))}"
-        raise FatalError(message, hint="set these environment variables")
-    try:
-        file = SwitchFile.model_validate(content)
-    except ValidationError as error:
-        wrong = [f"  {'.'.join(str(part) for part in each['loc']) or 'file'}: {each['msg']}" for each in error.errors()]
-        raise FatalError("\n".join([f"switch file {path} cannot be used:", *wrong]), hint=_HINT) from error
+    file = read_filled(path, "switch file", SwitchFile, variables, hint=_HINT)
     if file.switch != plan:
         message = f"switch file {path} is for plan {file.switch}, this is {plan}"
         raise FatalError(message, hint="name the plan in its line `switch:`, or another file")
     return file
-
-
-def _filled(value: Any, variables: Mapping[str, str], missing: set[str]) -> Any:  # noqa: ANN401 - plain YAML
-    """Return the content with variables in their places; those that are not set are noted."""
-    if isinstance(value, dict):
-        return {name: _filled(each, variables, missing) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_filled(each, variables, missing) for each in value]
-    if not isinstance(value, str):
-        return value
-    missing |= {name for name in _VARIABLE.findall(value) if not variables.get(name)}
-    return _VARIABLE.sub(lambda found: variables.get(found[1], ""), value)

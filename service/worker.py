@@ -40,6 +40,7 @@ from reconcile.repairs import RepairPorts
 from reconcile.returning import ReturnPorts
 from reconcile.runner import Reconciler, Wake
 from service import rollbackclock
+from service.herald import Heralds
 from service.levers import Levers
 from service.metrics import Meter, Snapshot
 from service.settings import Settings
@@ -105,13 +106,16 @@ class Engines:
 class Worker:
     """One process of the service."""
 
-    def __init__(self, database: Database, plan: Plan, settings: Settings, meter: Meter, levers: Levers) -> None:
-        """``levers``: what acts with a switch besides the flag. Nothing is read or written before `run`."""
+    def __init__(
+        self, database: Database, plan: Plan, settings: Settings, meter: Meter, levers: Levers, heralds: Heralds
+    ) -> None:
+        """``levers``: what acts with a switch besides the flag; ``heralds``: who tells of it. `run` begins."""
         self._database = database
         self._plan = plan
         self._settings = settings
         self._meter = meter
         self._levers = levers
+        self._heralds = heralds
         self._clock = SystemClock()
         self._bell = Bell()
         self._stopping = asyncio.Event()
@@ -160,6 +164,9 @@ class Worker:
             await supervise("director", engines.director.run, random=random)
             self._stopping.set()
 
+        async def herald() -> None:
+            await self._heralds(ledger, self._stopping)
+
         async with asyncio.TaskGroup() as group:
             keeper = group.create_task(lease.keep())
             working = [
@@ -171,6 +178,7 @@ class Worker:
                 group.create_task(
                     supervise("triggers", lambda: keep_looking(self._settings, ledger, self._stopping), random=random)
                 ),
+                group.create_task(supervise("herald", herald, random=random, dispensable=True)),
             ]
             await self._stopping.wait()
             _LOG.info("stopping")

@@ -15,6 +15,7 @@ from cutover.gates import Limits, completion_gates, cutover_gates, rollback_gate
 from cutover.transitions import next_phase
 from domain.errors import DataError, RefusedError
 from domain.items import Item, TargetKey, text
+from domain.notices import Delivery, DeliveryState, Notice, NoticeKind, NoticeState
 from domain.outcomes import Reason
 from domain.phases import Phase, Side
 from domain.positions import Version
@@ -101,6 +102,9 @@ class Shelf:
         await ledger.acts.save(ActRow("w1", "cache", "switch", standing={"value": "legacy", "version": 3}))
         fields = {"owner": "", "epoch": 1, "counter": 4, "clean": True}
         await ledger.rows.put("leases", "leader", fields, revision=0)
+        await ledger.notices.plan(5, by="operator")
+        told = Notice("phase-1", NoticeKind.PHASE, NoticeState.BEGUN, 5, 5, "{}", {"chat": Delivery()})
+        await ledger.notices.begin(told)
 
     async def put(self, item: Item) -> None:
         """Put an item as a human would: without any condition. What DynamoDB refuses leaves all as it was."""
@@ -134,6 +138,9 @@ def readers(shelf: Shelf) -> Mapping[str, Reader]:
         "recorded": lambda ledger: ledger.streams.record(StreamRow("users", Side.SOURCE, "t-users", "arn:1", 1)),
         "segments": lambda ledger: ledger.segments.of("users"),
         "mark": lambda ledger: ledger.marks.get("m1"),
+        "notices": lambda ledger: ledger.notices.all(),
+        "delivered": lambda ledger: ledger.notices.delivered("phase-1", "chat", Delivery(DeliveryState.SENT, 1, 5)),
+        "planned": lambda ledger: ledger.notices.planned(),
         "pending": lambda ledger: ledger.marks.pending(),
         "drop": lambda ledger: ledger.marks.drop("m1"),
         "cut": lambda ledger: ledger.marks.cut("m1"),
