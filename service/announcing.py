@@ -51,15 +51,23 @@ class Wish:
 
 
 async def announce(settings: Settings, wish: Wish, *, json: bool) -> Exit:
-    """Do what was asked for, and without anything show what is planned and what was told."""
-    kind = wish.kind
+    """``tableturn announce``."""
     async with session(settings) as opened:
         await opened.check_ledger()
-        planned_ms = await _planned(opened, wish)
-        file = _file(opened, needed=kind is not None)
-        if kind is None or file is None:
-            return await _show(opened, file, planned_ms, json=json)
-        return await _by_hand(opened, file, kind, planned_ms, again=wish.again, json=json)
+        return await announced(opened, wish, json=json)
+
+
+async def announced(opened: Session, wish: Wish, *, json: bool) -> Exit:
+    """Do what was asked for; in any case show what is planned and was told, or the notice that was sent.
+
+    Raises RefusedError for what cannot be, FatalError for a file that is wrong.
+    """
+    kind = wish.kind
+    file = _file(opened, needed=kind is not None)
+    planned_ms = await _planned(opened, wish)
+    if kind is None or file is None:
+        return await _show(opened, file, planned_ms, json=json)
+    return await _by_hand(opened, file, kind, planned_ms, again=wish.again, json=json)
 
 
 async def _planned(opened: Session, wish: Wish) -> int | None:
