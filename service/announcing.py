@@ -5,19 +5,19 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from typing import Any, Final
 
 from domain.errors import FatalError, RefusedError
 from domain.notices import Delivery, DeliveryState, Notice, NoticeKind, NoticeState
 from service.console import OUT, Exit, as_json, operator
-from service.herald import Herald
+from service.herald import Herald, standing_of
 from service.noticefile import NoticeFile, read_notice_file
 from service.postage import open_routes
+from service.postponing import moment_of
 from service.session import Session, session
 from service.settings import Settings
 from service.tidings import Tidings
-from service.timetable import Due, Standing, listed
+from service.timetable import Due, listed
 from service.wording import moment
 
 BY_TIME: Final[Mapping[str, NoticeKind]] = {
@@ -81,22 +81,12 @@ async def _planned(opened: Session, wish: Wish) -> int | None:
         return None
     if wish.at is None:
         return await notices.planned()
-    at_ms = _moment_ms(wish.at)
+    at_ms = moment_of(wish.at)
     if at_ms <= opened.clock.wall_ms():
         raise RefusedError(f"{moment(at_ms)} is over", hint="name a moment that is to come, or --clear")
     if not dry:
         await notices.plan(at_ms, by=operator())
     return at_ms
-
-
-def _moment_ms(text: str) -> int:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise RefusedError(f"{text} is no moment with a zone", hint="write it like 2026-12-01T21:00+01:00")
-    return int(found.timestamp() * 1000)
 
 
 def _file(opened: Session, *, needed: bool) -> NoticeFile | None:
@@ -108,23 +98,16 @@ def _file(opened: Session, *, needed: bool) -> NoticeFile | None:
     return None
 
 
-async def _standing(opened: Session, planned_ms: int | None) -> Standing:
-    ledger = opened.ledger
-    postponed = await ledger.rows.get("controls", "postponed")
-    return Standing(
-        await ledger.history.since(0),
-        (await ledger.migration.state()).phase,
-        planned_ms,
-        postponed.fields["until_ms"] if postponed else 0,
-    )
-
-
 async def _by_hand(
     opened: Session, file: NoticeFile, kind: NoticeKind, planned_ms: int | None, *, again: bool, json: bool
 ) -> Exit:
     """Send the last notice of a kind that there is, or show it in a dry run."""
     ledger, now = opened.ledger, opened.clock.wall_ms()
-    found = [each for each in listed(await _standing(opened, planned_ms), now) if each.kind is kind]
+    found = [
+        each
+        for each in listed(await standing_of(opened.ledger, await opened.ledger.history.since(0), planned_ms), now)
+        if each.kind is kind
+    ]
     if not found:
         is_planned = kind in {NoticeKind.ANNOUNCEMENT, NoticeKind.FINAL}
         hint = "plan a switch with --at, before it has taken place" if is_planned else "see `tableturn report`"
@@ -180,7 +163,7 @@ async def _show(opened: Session, file: NoticeFile | None, planned_ms: int | None
     known = {each.notice_id for each in written}
     to_come = [
         each
-        for each in listed(await _standing(opened, planned_ms), now)
+        for each in listed(await standing_of(opened.ledger, await opened.ledger.history.since(0), planned_ms), now)
         if each.notice_id not in known and each.until_ms > now and file is not None and file.routes_of(each.kind)
     ]
     written.sort(key=lambda each: each.at_ms)

@@ -43,12 +43,14 @@ async def ask(
 ) -> dict[str, Any]:
     """Ask and wait for the answer; ``told`` hears of every step. Raises RefusedError when it was refused.
 
-    A gate that does not pass refuses before anything is written; a request that nobody takes is withdrawn.
+    A gate that does not pass refuses before anything but the history is written; a request that nobody takes is
+    withdrawn.
     """
     if kind in _GATES:
         _, found = await gates_of(session, kind, facts.get("overrides"))
         refusals = [gate for gate in found if not gate.passes]
         if refusals:
+            await session.ledger.history.add("refused", what=kind, gates=as_documents(refusals))
             listed = "; ".join(f"{gate.name} is {gate.value}, wanted {gate.limit}" for gate in refusals)
             message = f"{kind} refused by its gates, nothing was changed: {listed}"
             raise RefusedError(message, hint=refusals[0].hint)

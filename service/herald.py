@@ -65,18 +65,12 @@ class Herald:
                 await self._pause(_LOOK)
             await self._look(group)
 
-    async def standing(self) -> Standing:
-        """Read what decides over notices."""
-        ledger, now = self._ledger, self.tidings.clock.wall_ms()
-        self._history |= await ledger.history.since(self._read_ms)
+    async def _standing(self) -> Standing:
+        """Read what decides over notices; of the history what is new."""
+        now = self.tidings.clock.wall_ms()
+        self._history |= await self._ledger.history.since(self._read_ms)
         self._read_ms = now
-        postponed = await ledger.rows.get("controls", "postponed")
-        return Standing(
-            self._history,
-            (await ledger.migration.state()).phase,
-            await ledger.notices.planned(),
-            postponed.fields["until_ms"] if postponed else 0,
-        )
+        return await standing_of(self._ledger, self._history, await self._ledger.notices.planned())
 
     async def deliver(self, notice: Notice) -> None:
         """Send a notice over every route on which it waits, side by side."""
@@ -96,7 +90,7 @@ class Herald:
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
         now = self.tidings.clock.wall_ms()
-        for each in due(await self.standing(), now):
+        for each in due(await self._standing(), now):
             if each.notice_id in self._known:
                 continue
             self._known.add(each.notice_id)
@@ -147,6 +141,13 @@ class Herald:
             async with asyncio.timeout(seconds):
                 return await self.stopping.wait()
         return False
+
+
+async def standing_of(ledger: Ledger, history: Mapping[str, Event], planned_ms: int | None) -> Standing:
+    """Return what decides over notices, by a history that was read and a planned moment."""
+    postponed = await ledger.controls.postponed()
+    phase = (await ledger.migration.state()).phase
+    return Standing(history, phase, planned_ms, postponed["until_ms"] if postponed else 0)
 
 
 @asynccontextmanager

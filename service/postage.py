@@ -98,7 +98,7 @@ async def open_routes(
     """
     async with AsyncExitStack() as stack:
         calls = None
-        if any(isinstance(entry, TopicEntry) for entry in file.routes.values()) and _has_account(settings):
+        if any(isinstance(entry, TopicEntry) for entry in file.routes.values()) and settings.has_account:
             connected = connect_calls(
                 region=settings.region, endpoint_url=settings.account_endpoint_url, services=["sns"]
             )
@@ -128,7 +128,3 @@ def _secret(name: str, entry: WebhookEntry, variables: Mapping[str, str]) -> byt
         message = f"notice file: route {name} signs with {entry.secret_variable}, which is not set or too short"
         raise FatalError(message, hint=f"let it hold {_SHORTEST_SECRET} characters or more, known to the receiver too")
     return secret.encode()
-
-
-def _has_account(settings: Settings) -> bool:
-    return settings.endpoint_url is None or settings.account_endpoint_url is not None

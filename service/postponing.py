@@ -21,7 +21,7 @@ class Postponement:
         """Return until when, in ms; 0: no longer. Raises RefusedError for a moment without zone or one in the past."""
         if self.until is None and self.seconds is None:
             return 0
-        until_ms = now_ms + int((self.seconds or 0) * 1000) if self.until is None else _moment_ms(self.until)
+        until_ms = now_ms + int((self.seconds or 0) * 1000) if self.until is None else moment_of(self.until)
         if until_ms <= now_ms:
             raise RefusedError("that moment is over", hint="name one that is to come, or --clear")
         if not self.reason.strip():
@@ -45,7 +45,8 @@ async def postpone(settings: Settings, wish: Postponement, *, json: bool) -> Exi
     return Exit.DONE
 
 
-def _moment_ms(text: str) -> int:
+def moment_of(text: str) -> int:
+    """Return a moment that an operator wrote, in ms since 1970. Raises RefusedError for one without a zone."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

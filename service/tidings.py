@@ -71,6 +71,8 @@ class Tidings:
             "phase": stands["phase"],
             "serving": stands["serving"],
             "planned_ms": due.planned_ms,
+            "window": {"opens_ms": limits.rules.opens_ms or None, "closes_ms": limits.rules.closes_ms or None},
+            "postponed": stands["postponed"],
             "max_blocked_ms": int(settings.max_blocked_seconds * 1000),
             "prepare_ms": int(settings.prepare_seconds * 1000),
             "bake_ms": int(settings.bake_seconds * 1000),

@@ -25,6 +25,9 @@ _NEWS_MS: Final = 24 * _HOUR_MS
 _OUTCOME_MS: Final = 30_000
 """The time without writes is told of right after the unfence; for so long a notice waits for it. A crash loses it."""
 
+_REPEATED_MS: Final = 900_000
+"""A refusal that is the same as one so shortly before is no news: somebody asks again and again."""
+
 _SAME_MS: Final = 100
 """Rows of one transaction are dated so near to each other, in any order."""
 
@@ -97,6 +100,8 @@ def _told(name: str, event: Event, standing: Standing, now_ms: int) -> Iterator[
     kind, at_ms = _SIMPLE.get(event["event"]), event["at_ms"]
     if kind is None or (event["event"] == "postponed" and not event.get("until_ms")):
         return
+    if kind is NoticeKind.REFUSED and _is_repeated(event, standing.history):
+        return
     turned = kind is NoticeKind.PHASE and event["to"] in {Phase.BAKE, Phase.ROLLED_BACK}
     ends_a_switch = turned or kind is NoticeKind.TAKEN_BACK
     outcome = _outcome(event, standing.history) if ends_a_switch else None
@@ -124,6 +129,20 @@ def _outcome(event: Event, history: Mapping[str, Event]) -> Event | None:
         if each["event"] in {"phase", "flag"} and each["at_ms"] > event["at_ms"] + _SAME_MS:
             return None
     return None
+
+
+def _is_repeated(refusal: Event, history: Mapping[str, Event]) -> bool:
+    """Tell whether the same was refused by the same gates shortly before."""
+    return any(
+        each["event"] == "refused"
+        and 0 < refusal["at_ms"] - each["at_ms"] < _REPEATED_MS
+        and (each["what"], _gates(each)) == (refusal["what"], _gates(refusal))
+        for each in history.values()
+    )
+
+
+def _gates(refusal: Event) -> list[str]:
+    return [gate["name"] for gate in refusal["gates"]]
 
 
 def _turned_since(name: str, history: Mapping[str, Event]) -> bool:

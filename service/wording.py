@@ -127,6 +127,10 @@ def _taken_back(facts: Facts) -> Lines:
 
 def _what_to_expect(facts: Facts) -> Lines:
     blocked = span(facts["max_blocked_ms"])
+    window = facts["window"]
+    if window["opens_ms"] or window["closes_ms"]:
+        opens, closes = (moment(window[name]) if window[name] else "…" for name in ("opens_ms", "closes_ms"))
+        yield f"Maintenance window: {opens} to {closes}; outside of it no cutover begins."
     yield f"Reading goes on. Writes wait for some seconds: {blocked} at most, else the switch takes itself back."
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(300)  # half a minute each, on a machine that d
 
 COMMANDS = (
     "demo", "plan", "init", "run", "status", "reconcile", "baseline", "compare", "cutover", "rollback",
-    "complete", "abort", "postpone", "report", "backup", "restore-check", "archive", "strip-stamps",
+    "complete", "abort", "postpone", "announce", "report", "backup", "restore-check", "archive", "strip-stamps",
     "quarantine list", "quarantine retry", "quarantine drop",
 )  # fmt: skip
 STATUS = {
@@ -31,7 +31,8 @@ COMPARED = {
 }  # fmt: skip
 SAMPLED = {"users": 56, "contractors": 25, "refresh-tokens": 54, "audit": 193, "config": 1}
 ESCAPE = "\x1b"
-ASKING = (*LIVELY, "requests/", "history")
+TOLD = (*LIVELY, "history")
+ASKING = (*TOLD, "requests/")
 """What the worker's own refusal leaves behind."""
 
 
@@ -141,7 +142,7 @@ def _ended_by_sigterm(scene: Scene) -> None:
         _refused(scene, *words, says="`tableturn run`")
 
 
-def _refused(scene: Scene, *words: str, says: str, but: tuple[str, ...] = LIVELY) -> None:
+def _refused(scene: Scene, *words: str, says: str, but: tuple[str, ...] = TOLD) -> None:
     before = scene.snapshot(but=but)
     done = scene.program.run(*words)
     assert done.code == 3, done.said

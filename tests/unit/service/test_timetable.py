@@ -97,6 +97,18 @@ def test_there_is_no_status_report_of_a_switch_that_was_rolled_back() -> None:
     assert [each.event for each in reports] == [again]
 
 
+def test_who_asks_again_and_again_and_is_refused_for_the_same_is_told_of_once() -> None:
+    def refused(minutes: int, *gates: str) -> Event:
+        named = [{"name": gate} for gate in gates]
+        return {"event": "refused", "at_ms": T + minutes * 60_000, "what": "cutover", "gates": named}
+
+    history = happened(
+        refused(0, "phase"), refused(1, "phase"), refused(2, "phase", "quarantine"), refused(20, "phase")
+    )
+    found = due(Standing(history, Phase.VERIFY, None), T + HOUR)
+    assert [(each.at_ms - T) // 60_000 for each in found] == [0, 2, 20]
+
+
 def test_what_was_taken_back_refused_postponed_and_called_off_is_told_while_it_is_news() -> None:
     history = happened(
         {"event": "taken-back", "at_ms": T, "to": "target", "step": "smoke", "why": "so"},
