@@ -122,7 +122,7 @@ def _verify_in_time(facts: Facts, serving: Side, limits: Limits) -> Gate:
     """
     spent = int(facts.reconciled.get(serving, {}).get("scan_ms", FOREVER_MS))
     passes = spent <= limits.verify_ms or facts.looks_keep_up(serving, limits)
-    hint = "wait for the worker's next looks at what changed, or raise --max-blocked and TABLETURN_MAX_BLOCKED_SECONDS"
+    hint = "wait for the worker's next looks at what changed, or raise TABLETURN_VERIFY_SECONDS"
     limit = f"≤ {span(limits.verify_ms)}, or writes verified up to {span(limits.verified_age_ms)} ago"
     return Gate("verify-in-time", passes, span(spent), limit, hint, age_of(facts.reconciled_ms(serving), facts.now_ms))
 

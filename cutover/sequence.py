@@ -32,8 +32,11 @@ from mapping.plan import Plan
 _POLL = 0.1
 """Seconds between looks at what a step waits for; the bell shortens them."""
 
-_NEAR_MS = 2_000
-"""Lag, in milliseconds, that counts as near zero: an idle shard says once a second that it is at its tip."""
+_NEAR_MS = 5_000
+"""Milliseconds within which every stream has to be seen to its tip, so that the lag of all counts as near zero."""
+
+_LOOK_MS = 3_000
+"""… and that a look at what changed is waited for, where there may be none at all."""
 
 _ROUNDS = 10
 """Rounds of taking back against a transaction that may still land."""
@@ -49,13 +52,15 @@ Report = Callable[[str, float], Awaitable[None]]
 class SwitchSettings:
     """Seconds: how stale an application's view of the flag may be, its longest request, and writes blocked at most.
 
-    ``approach``: how long what comes before the fence may take, while nothing is blocked.
+    ``approach``: how long what comes before the fence may take, while nothing is blocked. ``verify``: how long a full
+    comparison under the fence may take; else what changed is compared (§8.3).
     """
 
     staleness: float = 1.0
     longest_request: float = 2.0
     max_blocked: float = 10.0
     approach: float = 300.0
+    verify: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ class SwitchSequence:
             Switch(secrets.token_hex(6), self._to, state.phase, "begin", True, {}, {}, {"request": self._request_id})
         )
         try:
-            self._within_ms = int(max_blocked * 1000 / 2)
+            self._within_ms = int(min(max_blocked / 2, self._ports.settings.verify) * 1000)
             self.result = await self._to_an_outcome(max_blocked)
         finally:
             if self.result is None:  # stopped, fenced, or broken: whatever it was goes on after the state is back
@@ -179,13 +184,26 @@ class SwitchSequence:
         await self._unfence(state, cuts)
 
     async def _come_near(self) -> None:
-        """Wait until every stream that will be drained is at its tip: what is left then is drained in a moment."""
+        """Wait until every stream that will be drained was seen to a tip of a moment ago: little is left to drain.
+
+        Not until all of them lag little at once: each says how far it sees at moments of its own. A look at what has
+        changed is waited for as well, for a while: what it has seen, the verification need not see again.
+        """
+        self._ports.bell.presses = True
+        first = began = self._ports.clock.wall_ms()
         while True:
             now = self._ports.clock.wall_ms()
-            through = [await self._ledger.streams.through_ms(each) for each in await self._streams(self._to.other)]
-            if all(now - credible(each, now) <= _NEAR_MS for each in through):
-                return
+            streams = await self._streams(self._to.other)
+            seen = [credible(await self._ledger.streams.through_ms(each), now) for each in streams]
+            if min(seen, default=0) >= began:
+                if now - began <= _NEAR_MS and (now - first >= _LOOK_MS or await self._verified_ms() >= began):
+                    return
+                began = began if now - began <= _NEAR_MS else now
             await self._ports.bell.wait(_POLL)
+
+    async def _verified_ms(self) -> int:
+        found = await self._ledger.evidence.get(f"reconcile/{self._to.other}") or {}
+        return int(found.get("verified_through_ms", 0))
 
     async def _fence(self) -> None:
         """Close the serving side for writes; it holds once every application has had time to see it."""
@@ -195,6 +213,8 @@ class SwitchSequence:
         await asyncio.sleep(self._ports.settings.staleness + self._ports.settings.longest_request)
         await self._ports.acting.carry_out(self._switch, Moment.FENCE)  # now: sooner it would meet writes under way
         self._fenced_ms = self._ports.clock.wall_ms()
+        for stream in await self._streams(self._to):
+            self._ports.bell.mark(stream.name)  # up to here it has to be seen before anything is verified
 
     async def _mark(self, streams: list[StreamRow], marks: dict[str, str]) -> dict[str, Cut]:
         """Cut every stream of a side; on return each of its shards is applied up to its mark."""
@@ -213,7 +233,7 @@ class SwitchSequence:
     async def _verify(self) -> None:
         """Compare both sides, now that nothing moves; the reconciler does it, asked through the ledger.
 
-        All of them where half of the time that writes may be blocked is enough for it, else what changed lately.
+        All of them where that took no longer, last time, than it may take now, else what changed lately.
         """
         request = await self._ledger.requests.ask(
             RequestKind.VERIFY, fenced=True, within_ms=self._within_ms, since_ms=self._fenced_ms

@@ -266,9 +266,13 @@ class Reconciler:
         self._looked = self._ports.clock.monotonic()
 
     def _may_look(self, state: State) -> bool:
-        """Look now and then, but never into a switch: what looks write must not be in doubt when it settles."""
+        """Look now and then, but never into a switch: what looks write must not be in doubt when it settles.
+
+        One look after the other while a switch is about to begin: what they see need not be verified under its fence.
+        """
         elapsed = self._ports.clock.monotonic() - self._looked
-        return state.phase in _SCHEDULED and state.flag.writable and elapsed >= self._ports.settings.look
+        is_due = self._bell.presses or elapsed >= self._ports.settings.look
+        return state.phase in _SCHEDULED and state.flag.writable and is_due
 
     def _is_due(self, state: State) -> bool:
         """Compare at once in a new phase, then at the interval."""

@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "longest_request_seconds": "TABLETURN_LONGEST_REQUEST_SECONDS",
     "max_blocked_seconds": "TABLETURN_MAX_BLOCKED_SECONDS",
     "prepare_seconds": "TABLETURN_PREPARE_SECONDS",
+    "verify_seconds": "TABLETURN_VERIFY_SECONDS",
     "bake_seconds": "TABLETURN_BAKE_SECONDS",
     "window_opens": "TABLETURN_WINDOW_OPENS",
     "window_closes": "TABLETURN_WINDOW_CLOSES",
@@ -75,6 +76,9 @@ class Settings(BaseModel):
     longest_request_seconds: Seconds = Field(2.0, ge=0, description="s: the application's longest write request")
     max_blocked_seconds: Seconds = Field(
         10.0, gt=0, description="s: a switch that blocks writes longer takes itself back"
+    )
+    verify_seconds: Seconds = Field(
+        1.0, gt=0, description="s: under the fence everything is compared if that takes no longer, else what changed"
     )
     prepare_seconds: Seconds = Field(
         300.0, gt=0, description="s: what comes before the fence of a switch may take so long; nothing is blocked then"
@@ -138,10 +142,10 @@ class Settings(BaseModel):
 
     def limits(self) -> Limits:
         """Return what the gates demand under these settings."""
-        half_ms = int(self.max_blocked_seconds * 1000 / 2)
+        verify_ms = int(min(self.max_blocked_seconds / 2, self.verify_seconds) * 1000)
         return Limits(
             bake_ms=int(self.bake_seconds * 1000),
-            verify_ms=half_ms,
+            verify_ms=verify_ms,
             stable_ms=int(self.lease_seconds * 1000),
             rules=self._rules(),
         )

@@ -214,6 +214,7 @@ class Worker:
                 settings.longest_request_seconds,
                 settings.max_blocked_seconds,
                 settings.prepare_seconds,
+                settings.verify_seconds,
             ),
             Acting(self._levers(ledger), ledger, guard),
         )

@@ -46,6 +46,7 @@ _SETTINGS: Final = {
     "TABLETURN_BAKE_SECONDS": "0",
     "TABLETURN_MAX_BLOCKED_SECONDS": "30",  # for the gates alone: a comparison beside traffic takes far longer than one
     # under the fence, above all on a busy machine; each switch is asked for with `_MOST_BLOCKED_S`
+    "TABLETURN_PREPARE_SECONDS": "30",  # a command that waits longer has failed here; refused, it is asked again
     "TABLETURN_RECONCILE_INTERVAL_SECONDS": "15",  # besides one at the beginning of each phase
     "TABLETURN_PORT": "0",
 }

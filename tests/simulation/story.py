@@ -44,7 +44,7 @@ from tests.world import LoopClock, Venue, World, plan_named
 _TEMPO = Tempo(
     lease=LeaseTimes(lease=6.0, request=2.0, margin=0.5),
     pace=Pace(tip=1.5, shards=4.0, mark=0.25, idle_checkpoint=6.0),
-    switch=SwitchSettings(staleness=STALENESS, longest_request=LONGEST_REQUEST, max_blocked=12.0),
+    switch=SwitchSettings(staleness=STALENESS, longest_request=LONGEST_REQUEST, max_blocked=12.0, verify=6.0),
     compare=CompareSettings(interval=30.0, segments=2, poll=1.5),
     poll=2.0,
     limits=Limits(bake_ms=60_000, tombstones=5, evidence_age_ms=60_000),
