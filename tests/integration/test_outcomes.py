@@ -179,10 +179,13 @@ async def test_a_deadline_that_passes_puts_the_earlier_state_back(twin: Venue, k
     arn = {stream.name: stream.arn for stream in await world.ledger.streams.all()}
     stream = arn["users" if kind is RequestKind.CUTOVER else "target"]
     table = stream.partition(":table/")[2].partition("/")[0]
-    seam = crew.database.hold(lambda call: call.method == "get_records" and call.mentions(f"{table}/"))
+    fenced = crew.database.hold(journal_step("fence"), answered=True)
     async with crew.working():
-        await seam.reached.wait()
-        answer = await world.ask(crew, kind, max_blocked_ms=7000)
+        asking = asyncio.create_task(world.ask(crew, kind, max_blocked_ms=7000))
+        await fenced.reached.wait()
+        seam = crew.database.hold(lambda call: call.method == "get_records" and call.mentions(f"{table}/"))
+        fenced.release()
+        answer = await asking
         assert answer.state is RequestState.REFUSED
         assert "deadline" in answer.answer["why"]
         await exactly_back(world, kind)
