@@ -5,13 +5,23 @@ by the outcome of the switch: undone when it was taken back, tidied up when it t
 """
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
+from pathlib import PurePath
+from typing import TypeAlias, TypeVar
 
 from cutover.actuators import Act, Moment
-from domain.errors import FatalError, RefusedError, TransientError
+from domain.errors import (
+    DataError,
+    FatalError,
+    FencedError,
+    RefusedError,
+    TableturnError,
+    TransientError,
+    first_of,
+)
 from domain.guards import WriteGuard
 from domain.phases import Side
 from ledger.acts import ActRow, ActState
@@ -19,9 +29,13 @@ from ledger.book import Ledger
 from ledger.switches import Switch
 
 Work: TypeAlias = Callable[[], Awaitable[None]]
+T = TypeVar("T")
 
 EVIDENCE = "actuators"
 """Kind of the evidence that tells whether each actuator can be reached, and what the last switch has left unsettled."""
+
+_ASKING = 15.0
+"""Seconds that a preview may take: who asks for the way back does not wait for a service that is down."""
 
 _GRACE = 10.0
 """Seconds that an act gets to end when the switch it belongs to is given up: a call that is out cannot be recalled."""
@@ -54,13 +68,10 @@ class Acting:
 
     async def preview(self, to: Side) -> dict[str, str]:
         """Ask each what it would do for a switch to a side, and keep as evidence whether each can be reached."""
-        said: dict[str, str] = {}
-        trouble = list(self._trouble)
-        for name, act in self._acts.items():
-            try:
-                said[name] = await act.actuator.preview(to)
-            except (RefusedError, TransientError) as error:
-                trouble.append(f"{name}: {error}")
+        acts = list(self._acts.values())
+        answers = await asyncio.gather(*(_previewed(act, to) for act in acts))
+        said = {act.name: would for act, (would, _) in zip(acts, answers, strict=True) if would}
+        trouble = [*self._trouble, *(line for _, line in answers if line)]
         await self._ledger.evidence.put(EVIDENCE, {"to": to.value, "would": said, "trouble": trouble})
         return said
 
@@ -87,38 +98,42 @@ class Acting:
             if switch is None or switch.is_open or switch.switch_id == self._settled:
                 return []
             await self._still()
-            told = await asyncio.gather(*(_tried(name, work) for name, work in await self._owed(switch)))
+            told = await asyncio.gather(*(_tried(work) for work in await self._owed(switch)))
             self._trouble = [line for line in told if line]
             self._settled = "" if self._trouble else switch.switch_id
             return self._trouble
 
-    async def _owed(self, switch: Switch) -> list[tuple[str, Work]]:
+    async def _owed(self, switch: Switch) -> list[Work]:
         """Return what is left to do of a switch that is over: undo, or where it took place tidy up."""
         rows = await self._ledger.acts.of(switch.switch_id)
         left = [row for row in rows if row.state is not ActState.UNDONE and row.moment != Moment.TIDY]
         if (await self._ledger.migration.state()).flag.serving is not switch.to:
-            return [(row.name, partial(self._undo, switch, row)) for row in left]
+            return [partial(self._undo, switch, row) for row in left]
         done = {row.name for row in rows if row.state is ActState.DONE}
         tidy = [act for act in self._acts.values() if act.moment is Moment.TIDY and act.name not in done]
         return [
-            *((act.name, partial(self._do, switch, act)) for act in tidy),
-            *((row.name, partial(self._undo, switch, row)) for row in left if not self._stays(row)),
+            *(partial(self._do, switch, act) for act in tidy),
+            *(partial(self._undo, switch, row) for row in left if not self._stays(row)),
         ]
 
     async def _do(self, switch: Switch, act: Act) -> None:
         self._check_lease()
         row = await self._begun(switch, act)
-        await act.actuator.do(switch.to, row.standing)
-        await act.actuator.verify(switch.to)
+        await _asked(act.name, act.actuator.do(switch.to, row.standing))
+        await _asked(act.name, act.actuator.verify(switch.to))
         await self._ledger.acts.save(replace(row, state=ActState.DONE))
 
     async def _begun(self, switch: Switch, act: Act) -> ActRow:
-        """Return the act's row; the first try writes down what stands."""
+        """Return the act's row; the first try writes down what stands, or nothing is done."""
         for row in await self._ledger.acts.of(switch.switch_id):
             if row.name == act.name:
                 return row
-        standing = await act.actuator.standing(switch.to)
-        return await self._ledger.acts.save(ActRow(switch.switch_id, act.name, act.moment.value, standing=standing))
+        standing = await _asked(act.name, act.actuator.standing(switch.to))
+        try:
+            return await self._ledger.acts.save(ActRow(switch.switch_id, act.name, act.moment.value, standing=standing))
+        except (DataError, TypeError) as error:  # larger than an item, or what no row may hold
+            message = f"{act.name}: what stands before it cannot be written into the ledger"
+            raise RefusedError(message, hint="strike it from the switch file, or split it in several") from error
 
     async def _undo(self, switch: Switch, row: ActRow) -> None:
         act = self._acts.get(row.name)
@@ -126,7 +141,7 @@ class Acting:
             message = f"{row.name} acted in the last switch and has to be undone, but is no actuator any more"
             raise RefusedError(message, hint="put it back into the switch file until that is done")
         self._check_lease()
-        await act.actuator.undo(switch.to, row.standing)
+        await _asked(act.name, act.actuator.undo(switch.to, row.standing))
         await self._ledger.acts.save(replace(row, state=ActState.UNDONE))
 
     def _stays(self, row: ActRow) -> bool:
@@ -161,13 +176,44 @@ class Acting:
         self._guard.end(self._guard.begin(), answered=True)
 
 
-async def _tried(name: str, work: Work) -> str:
+async def _tried(work: Work) -> str:
     """Do it; return what stood in the way."""
     try:
         await work()
     except (RefusedError, TransientError) as error:
-        return f"{name}: {error}"
+        return str(error)
     return ""
+
+
+async def _previewed(act: Act, to: Side) -> tuple[str, str]:
+    """Return what an act would do, or what stands in its way."""
+    try:
+        async with asyncio.timeout(_ASKING):
+            return await _asked(act.name, act.actuator.preview(to)), ""
+    except TimeoutError:
+        return "", f"{act.name}: no answer within {_ASKING:.0f} s"
+    except (RefusedError, TransientError) as error:
+        return "", str(error)
+
+
+async def _asked(name: str, call: Coroutine[None, None, T]) -> T:
+    """Return what an actuator answers. Whatever it raises names it and is a refusal, unless it may pass by itself.
+
+    Neither a right that is missing nor a fault in one of many actuators may end the worker, who carries data meanwhile.
+    """
+    (found,) = await asyncio.gather(call, return_exceptions=True)
+    if not isinstance(found, BaseException):
+        return found
+    error = first_of(found) if isinstance(found, BaseExceptionGroup) else found
+    if isinstance(error, TransientError):
+        raise TransientError(f"{name}: {error.message}", hint=error.hint) from error
+    if isinstance(error, TableturnError) and not isinstance(error, FencedError):
+        raise RefusedError(f"{name}: {error.message}", hint=error.hint) from error
+    if isinstance(error, FencedError) or not isinstance(error, Exception | asyncio.CancelledError):
+        raise error
+    where = traceback.extract_tb(error.__traceback__)[-1:]  # its text may hold anything
+    place = "".join(f" in {PurePath(each.filename).name}, line {each.lineno}" for each in where)
+    raise RefusedError(f"{name}: {type(error).__name__}{place}", hint="that is a fault of this program") from error
 
 
 def _seen(task: asyncio.Task[None]) -> None:

@@ -6,6 +6,7 @@ Every round: take back a switch that a crash left open (once, at the start), gat
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cutover.facts import WORKER, gather
@@ -14,7 +15,7 @@ from cutover.judgement import overridden
 from cutover.recapture import recapture
 from cutover.sequence import SwitchPorts, SwitchResult, SwitchSequence, take_back
 from cutover.transitions import may_abort, next_phase
-from domain.errors import ConditionFailed, RefusedError
+from domain.errors import ConditionFailed, RefusedError, TransientError
 from domain.phases import Phase, Side
 from dynamo.ports import Database
 from ledger.requests import Request, RequestKind, RequestState
@@ -79,9 +80,11 @@ class Director:
     async def _recover(self) -> None:
         """After a crash: a switch is taken back unless its unfence took place, and its asker is told which."""
         switch = await self._ledger.switches.current()
-        if switch is not None and switch.is_open:
-            await self._ports.switch.acting.lift_fences(switch)
-        await take_back(self._ledger, "the worker was restarted")
+        try:
+            if switch is not None and switch.is_open:
+                await self._ports.switch.acting.lift_fences(switch)
+        finally:
+            await take_back(self._ledger, "the worker was restarted")
         for kind in _ASKED:
             for request in await self._ledger.requests.waiting(kind):
                 if request.state is RequestState.TAKEN:
@@ -91,12 +94,14 @@ class Director:
 
     async def _keep_settled(self) -> None:
         """Bring what actuators owe to its end, as often as it takes; look now and then whether they can be reached."""
-        acting, looked = self._ports.switch.acting, float("-inf")
+        acting, looked, owed = self._ports.switch.acting, float("-inf"), False
         while True:
-            trouble, now = await acting.settle(), self._clock.monotonic()
-            if trouble or now - looked >= _PREVIEWED:
-                await acting.preview((await self._ledger.migration.state()).flag.serving.other)
-                looked = now
+            with suppress(TransientError):  # a switch that is under way need not end for a look that failed
+                trouble, now = await acting.settle(), self._clock.monotonic()
+                if trouble or owed or now - looked >= _PREVIEWED:
+                    owed = bool(trouble)  # looked at once more when it is settled, for the evidence to say so
+                    await acting.preview((await self._ledger.migration.state()).flag.serving.other)
+                    looked = now
             await asyncio.sleep(_SETTLE_AGAIN)
 
     async def _took_place(self, request: Request) -> bool:
@@ -189,7 +194,7 @@ class Director:
         }
         await self._ledger.history.add(request.kind, **outcome)
         await self._ledger.evidence.put(f"switch/{request.kind}", outcome)
-        if result.switched:
+        if result.switched and not self._ports.stopping.is_set():
             await self._ports.switch.acting.preview(_SIDES[request.kind].other)  # the way back may be asked for at once
         await self._ledger.requests.answer(request, done=result.switched, **outcome)
 

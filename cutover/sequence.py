@@ -299,9 +299,11 @@ class SwitchSequence:
 
     async def _failed(self, why: str) -> SwitchResult:
         """Take everything back, unless the unfence took place although its answer was lost."""
-        if not await self._took_place():
-            await self._ports.acting.lift_fences(self._switch)
-        switched = await take_back(self._ledger, why)
+        try:
+            if not await self._took_place():
+                await self._ports.acting.lift_fences(self._switch)
+        finally:  # whatever befalls it, or is told to hurry: applications do not wait for it
+            switched = await take_back(self._ledger, why)
         await self._withdraw()
         self._ports.bell.ring()
         unsettled = await self._ports.acting.settle()

@@ -6,91 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from cutover.acting import EVIDENCE
 from cutover.actuators import Act, Moment
 from cutover.sequence import SwitchSettings
 from domain.errors import FatalError, RefusedError, TransientError
 from domain.phases import Phase, Side
-from ledger.requests import Request, RequestKind, RequestState
-from tests.crew import Crew, Tempo
-from tests.examples import ADA, BOB
-from tests.levers import Lever
+from ledger.requests import RequestKind, RequestState
+from tests.levers import BEFORE, Lever, Scene, after, journal, ready, scene_on, switch
 from tests.seams import Call, Matches
-from tests.world import Venue, World
+from tests.world import Venue
 
 pytestmark = pytest.mark.looptime
-
-FLEETING = "fence"
-"""The one lever of the scene that does not stay."""
-
-
-class Scene:
-    """A migration that may be switched, with a lever for each moment."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.levers = {moment.value: Lever(world.ledger) for moment in Moment}
-
-    def crew(self, *, tempo: Tempo | None = None) -> Crew:
-        crew = self.world.crew(tempo=tempo)
-        crew.acts = [
-            Act(moment.value, moment, self.levers[moment.value], lasting=moment.value != FLEETING) for moment in Moment
-        ]
-        return crew
-
-    async def lead(self, *, tempo: Tempo | None = None) -> Crew:
-        return await self.crew(tempo=tempo).lead()
-
-    @property
-    def stands(self) -> dict[str, str]:
-        return {name: lever.at for name, lever in self.levers.items() if name != Moment.SMOKE}
-
-    async def flag(self) -> tuple[Side, bool]:
-        flag = (await self.world.ledger.migration.state()).flag
-        return flag.serving, flag.writable
-
-    async def settled(self, stands: dict[str, str]) -> None:
-        async def is_so() -> bool:
-            return self.stands == stands
-
-        await self.world.until(is_so)
-
-    async def owed(self) -> list[str]:
-        return list((await self.world.ledger.evidence.get(EVIDENCE) or {}).get("trouble", []))
-
-
-BEFORE = {"prepare": "somewhere", "fence": "somewhere", "switch": "somewhere", "tidy": "somewhere"}
-
-
-def after(side: Side) -> dict[str, str]:
-    return {**dict.fromkeys(BEFORE, side.value), FLEETING: "somewhere"}
 
 
 @pytest.fixture
 async def scene(twin: Venue) -> Scene:
-    world = await twin.world("tyler-setup", "users")
-    await world.put("users", ADA, BOB)
-    return Scene(world)
-
-
-async def ready(scene: Scene, kind: RequestKind = RequestKind.CUTOVER) -> Crew:
-    """Lead until the switch is possible; for a rollback that is after a cutover."""
-    crew = await scene.lead()
-    async with crew.working():
-        await scene.world.reach(Phase.READY)
-        if kind is RequestKind.ROLLBACK:
-            assert (await scene.world.ask(crew, RequestKind.CUTOVER)).state is RequestState.DONE
-            await scene.settled(after(Side.TARGET))
-
-            async def is_compared() -> bool:
-                return await scene.world.ledger.evidence.get(f"reconcile/{Side.TARGET}") is not None
-
-            await scene.world.until(is_compared)
-    return crew
-
-
-async def switch(scene: Scene, crew: Crew, kind: RequestKind = RequestKind.CUTOVER) -> Request:
-    return await scene.world.ask(crew, kind)
+    return await scene_on(twin)
 
 
 async def test_each_acts_in_its_moment_and_only_what_lasts_stays(scene: Scene) -> None:
@@ -117,7 +47,7 @@ async def test_one_that_fails_takes_all_back(scene: Scene, moment: Moment, metho
     scene.levers[moment.value].faults[method] = [RefusedError("the lever is jammed")]
     async with crew.working():
         answer = await switch(scene, crew, kind)
-        assert (answer.state, answer.answer["why"]) == (RequestState.REFUSED, "the lever is jammed")
+        assert (answer.state, answer.answer["why"]) == (RequestState.REFUSED, f"{moment}: the lever is jammed")
         assert scene.stands == before
         assert await scene.flag() == flag
         assert answer.answer["unsettled"] == []
@@ -132,12 +62,6 @@ def act_is(name: str, state: str) -> Matches:
         return call.method == "put" and written
 
     return matches
-
-
-def journal(step: str, *, taken: bool) -> Matches:
-    """Match the journal's write before, or after, a step."""
-    told = f"'taken': {{'BOOL': {taken}}}"
-    return lambda call: call.method == "put" and call.mentions("'S': 'switch'", f"'step': {{'S': '{step}'}}", told)
 
 
 STEPS = ("prepare", "approach", "fence", "drain", "verify", "settle", "mark", "switch", "smoke")

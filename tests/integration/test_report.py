@@ -65,11 +65,11 @@ async def test_the_ledger_tells_the_whole_story(twin: Venue) -> None:
         ("cutover", False),
         ("cutover", True),
     ]
-    assert document["switches"][0]["why"] == "the suite is red"
+    assert document["switches"][0]["why"] == "suite: the suite is red"
     assert document["downtime_ms"] == sum(each["blocked_ms"] for each in document["switches"]) > 0
     assert (document["phase"], document["serving"], document["copied"]) == ("BAKE", "target", {"users": 2})
     page = markdown(document)
-    assert "taken back: the suite is red" in page
+    assert "taken back: suite: the suite is red" in page
     assert "### Team coordination effectiveness" in page
     assert "ada@" not in page.lower()
     assert "2 switches" in short(document)
