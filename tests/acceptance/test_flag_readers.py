@@ -149,7 +149,8 @@ def test_writes_wait_and_none_fails(scene: Scene, tmp_path: Path, monkeypatch: p
         eventually("both write the legacy tables again", lambda: all("source" in each.served for each in both))
     for each in both:
         assert each.failed == []
-        assert each.health == ["healthy", "maintenance", "healthy", "maintenance", "healthy"]
+        assert (each.health[0], each.health[-1], set(each.health)) == ("healthy", "healthy", {"healthy", "maintenance"})
+        assert each.health.count("maintenance") >= 2, "once a switch, and again where one was taken back"
         table = legacy.table("users")
         for user_id, name in each.acknowledged.items():
             standing = scene.client.get_item(TableName=table, Key={"id": {"S": user_id}}, ConsistentRead=True)
