@@ -1,5 +1,6 @@
 """One migration as its operator sees it: the legacy tables, the program, and the ledger read by other eyes."""
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -99,11 +100,16 @@ class Scene:
         return eventually(f"{words} passes its gates", look, seconds=seconds, pause=0.3)
 
     def gates_pass(self) -> bool:
-        """Tell what the worker's metrics say of the next step."""
+        """Tell whether the worker's metrics say that every gate of the next step passes."""
+        return not self.gates_shut()
+
+    def gates_shut(self) -> frozenset[str]:
+        """Return the gates of the next step that do not pass, as the worker's metrics say."""
         _, text = self.program.workers[-1].get("/metrics")
         self.program.pages.append(text)
-        gates = [line for line in text.splitlines() if line.startswith("tableturn_gate{")]
-        return bool(gates) and all(float(line.split()[-1]) == 1 for line in gates)
+        gates = dict(re.findall(r'^tableturn_gate{gate="([^"]+)"} (\S+)$', text, re.MULTILINE))
+        assert gates, "the metrics name no gate"
+        return frozenset(name for name, value in gates.items() if float(value) != 1)
 
     def ready(self) -> Worker:
         """Start a worker and wait until the migration could be cut over."""
