@@ -47,7 +47,7 @@ class StoreParameter:
         if found is not None and found["Value"] == self._wanted[to]:
             return f"parameter {self._name}: nothing to change"
         kind = self._kind if found is None else found["Type"]
-        value = "(not shown)" if kind == _HIDDEN else self._wanted[to]
+        value = "(not shown)" if _HIDDEN in {kind, self._kind} else self._wanted[to]
         return f"parameter {self._name}: {'make' if found is None else 'set'} {kind} {value}"
 
     async def standing(self, to: Side) -> dict[str, Any]:

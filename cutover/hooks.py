@@ -79,11 +79,12 @@ class Request:
 
     @property
     def place(self) -> str:
-        """Return the address as it may be shown: without user, query and fragment, which may hold secrets."""
+        """Return the address as it may be shown: user, path and query may be secrets, as those of webhooks are."""
         if self.shown:
             return self.shown
         parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        hidden = "/…" if parts.path.strip("/") or parts.query else ""
+        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{hidden}"
 
 
 async def ask_http(request: Request, *, seconds: float) -> None:
@@ -99,8 +100,11 @@ async def ask_http(request: Request, *, seconds: float) -> None:
                 request.method, request.url, data=request.body, headers=request.headers, allow_redirects=False
             ) as answer,
         ):
-            body = await answer.content.read(_MOST_BYTES)
-            status = answer.status
+            status, body = answer.status, b""
+            while request.holds not in body and len(body) < _MOST_BYTES:  # it comes in as many parts as it likes
+                if not (part := await answer.content.read(_MOST_BYTES - len(body))):
+                    break
+                body += part
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         message = f"{request.method} {request.place}: {type(error).__name__}"
         raise TransientError(message, hint="see whether it can be reached from here") from None

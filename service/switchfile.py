@@ -8,8 +8,9 @@ Next: `service.levers` makes actuators of it.
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from cutover.actuators import Moment
 from domain.errors import FatalError
@@ -92,12 +93,33 @@ class Command(_Entry):
     seconds: Seconds = 30.0
 
 
+def _address(value: str) -> str:
+    """Raise ValueError for an address without a host or with an impossible port; its text shows no part of it."""
+    try:
+        parts = urlsplit(value)
+        is_one = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one:
+        message = "no address of the form https://HOST[:PORT]/…"
+        raise ValueError(message)
+    return value
+
+
+def _header(value: str) -> str:
+    """Raise ValueError for what no header may hold; its text shows no part of it."""
+    if not value.isprintable():
+        message = "a header holds a line break, or another character that is not printable"
+        raise ValueError(message)
+    return value
+
+
 class RequestFile(_Strict):
     """One HTTP request."""
 
-    url: Annotated[str, Field(pattern="^https?://[^/]+")]
+    url: Annotated[str, AfterValidator(_address)]
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    headers: dict[str, str] = {}
+    headers: dict[str, Annotated[str, AfterValidator(_header)]] = {}
     body: str = ""
     statuses: list[int] = []
     holds: str = ""

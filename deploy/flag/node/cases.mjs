@@ -70,5 +70,21 @@ for (const each of cases) {
     }
   }
 }
+
+// A client whose answer never comes, as on a connection that died while the sandbox was frozen.
+let ended = false;
+const silent = {
+  send: (_command, options) =>
+    new Promise((_, reject) => {
+      const alive = setTimeout(() => reject(new Error("nobody ended it")), 5_000);
+      options?.abortSignal?.addEventListener("abort", () => {
+        clearTimeout(alive);
+        ended = true;
+        reject(options.abortSignal.reason);
+      });
+    }),
+};
+const { status } = await new Flag({ client: silent, table: "ledger", readMs: 20 }).health();
+if (status !== "degraded" || !ended) wrong.push(`a reading without an answer gave ${status}, ended: ${ended}`);
 console.log(wrong.join("\n") || `${cases.length} cases`);
 process.exitCode = wrong.length ? 1 : 0;

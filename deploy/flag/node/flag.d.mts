@@ -13,6 +13,8 @@ export interface Times {
   maxWaitMs?: number;
   /** How long reads believe the last view while the flag cannot be read. Default 300 000. */
   readsOnMs?: number;
+  /** How long one reading of the flag may take; one that takes longer than the staleness is of no use. Default 3000. */
+  readMs?: number;
 }
 
 export interface Clocks {

@@ -55,6 +55,7 @@ export class Flag {
       pollMs: 100,
       maxWaitMs: 60_000,
       readsOnMs: 300_000,
+      readMs: 3000,
       ...times,
     };
     this.#clocks = ownClocks;
@@ -135,7 +136,8 @@ export class Flag {
     let item;
     try {
       const command = new GetItemCommand({ TableName: this.#table, Key: KEY, ConsistentRead: true });
-      item = (await this.#client.send(command)).Item;
+      // Without an end of its own a connection that died in a frozen sandbox would keep everybody waiting for good.
+      item = (await this.#client.send(command, { abortSignal: AbortSignal.timeout(this.#times.readMs) })).Item;
     } catch (error) {
       if (NO_FLAG.has(error?.name)) throw new Misread(`there is no flag in table ${this.#table}`, { cause: error });
       throw new Unreachable(`the flag in table ${this.#table} cannot be read`, { cause: error });

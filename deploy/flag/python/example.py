@@ -16,7 +16,7 @@ from tableturn_flag import Blocked, Flag, Times, Unreachable
 _PREFIX = os.environ["TABLE_PREFIX"]
 _TABLES = {"source": f"{_PREFIX}-users", "target": f"{_PREFIX}-entities"}
 
-READER = boto3.client("dynamodb")
+READER = boto3.client("dynamodb", config=Config(connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 2}))
 FLAG = Flag(READER, f"{_TABLES['target']}-tableturn", Times(float(os.environ.get("STALENESS", "1"))))
 WRITER = boto3.client("dynamodb", config=Config(**FLAG.write_options()))
 

@@ -156,16 +156,25 @@ class Flag:
         return {"connect_timeout": half, "read_timeout": half, "retries": {"total_max_attempts": 1}}
 
     def _fresh(self) -> View:
-        """Return a view that may be believed now: a blocked one is read anew every ``poll``."""
-        with self._reading:
+        """Return a view that may be believed now: a blocked one is read anew every ``poll``.
+
+        One thread reads, the others wait for it, and never longer than a reading is good for: else each of them would
+        wait in turn for a network that does not answer.
+        """
+        slow = f"reading the flag in table {self._table} takes longer than {self._times.staleness:g} s"
+        if not self._reading.acquire(timeout=self._times.staleness):
+            raise Unreachable(slow)
+        try:
             view = self._view
             if view is not None:
                 limit = self._times.staleness if view.writable else min(self._times.poll, self._times.staleness)
                 if self._age(view) < limit:
                     return view
             self._view = view = self._read()
+        finally:
+            self._reading.release()
         if self._age(view) > self._times.staleness:  # it may be old by now: nothing may rest on it
-            raise Unreachable(f"reading the flag in table {self._table} takes longer than {self._times.staleness:g} s")
+            raise Unreachable(slow)
         return view
 
     def _age(self, view: View) -> float:

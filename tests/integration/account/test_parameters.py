@@ -122,6 +122,8 @@ async def test_undo_leaves_what_was_never_ours(calls: Watched, store: Store) -> 
 async def test_a_preview_shows_no_value_that_stands(calls: Watched, store: Store) -> None:
     store.put("prior-value")
     assert await actuator(calls, store).preview(Side.TARGET) == f"parameter {store.name}: set String entities"
+    secret = actuator(calls, store, kind="SecureString")
+    assert await secret.preview(Side.TARGET) == f"parameter {store.name}: set String (not shown)"
     store.put("prior-value", Type="SecureString")
     said = await actuator(calls, store).preview(Side.TARGET)
     assert said == f"parameter {store.name}: set SecureString (not shown)"

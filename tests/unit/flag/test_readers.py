@@ -3,7 +3,9 @@
 import importlib.util
 import json
 import subprocess
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -116,3 +118,29 @@ def test_what_a_client_says_of_a_missing_table_is_told_as_it_is() -> None:
 def test_the_client_that_writes_sends_nothing_twice_and_gives_up_in_time() -> None:
     options = READER.Flag(Scene(DOCUMENT["cases"][0]), "ledger", READER.Times(longest_request=3.0)).write_options()
     assert options == {"connect_timeout": 1.5, "read_timeout": 1.5, "retries": {"total_max_attempts": 1}}
+
+
+def test_no_thread_waits_for_a_reading_of_another_longer_than_it_is_good_for() -> None:
+    """With the network gone each would wait in turn, and an application that may read on would stand still."""
+    begun, answered = threading.Event(), threading.Event()
+
+    class Client(Scene):
+        def get_item(self, **asked: Any) -> Mapping[str, Any]:
+            if self.readings:
+                begun.set()
+                answered.wait(60)
+            return super().get_item(**asked)
+
+    scene = Client({"flag": [[0, ["source", True, 1]]]})
+    flag = READER.Flag(scene, "ledger", READER.Times(staleness=0.1), scene)
+    assert flag.serving() == "source"
+    scene.now = 10
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(flag.serving)
+        assert begun.wait(30)
+        try:
+            assert threads.submit(flag.serving).result(timeout=30) == "source"
+            assert threads.submit(flag.health).result(timeout=30)["status"] == "degraded"
+        finally:
+            answered.set()
+        assert first.result(timeout=30) == "source"

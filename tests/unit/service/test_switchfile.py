@@ -24,6 +24,8 @@ actuators:
   queries: {kind: queries, samples: "2"}
 """
 
+HOOK = "switch: tyler-setup\nactuators: {{x: {{kind: http, when: tidy, target: {{{}}}}}}}"
+
 
 def read(tmp_path: Path, text: str, **variables: str) -> SwitchFile:
     path = tmp_path / "switch.yaml"
@@ -59,6 +61,13 @@ def test_entries_become_actuators_by_name_in_their_order(tmp_path: Path) -> None
         ("switch: tyler-setup\nactuators: {x: {kind: command, target: a, source: b}}", "actuators.x.command.when"),
         ("switch: tyler-setup\nactuators: {x: {kind: purge, tables: []}}", "actuators.x.purge.tables"),
         ("switch: tyler-setup\nactuators: {x: {kind: purge, tables: '{NOBODY}-x'}}", "not set: NOBODY"),
+        (HOOK.format("url: 'http://hunter2:99999/'"), "actuators.x.http.target.url: Value error, no address"),
+        (HOOK.format("url: 'http://[hunter2/'"), "actuators.x.http.target.url: Value error, no address"),
+        (HOOK.format("url: 'https:///hunter2'"), "actuators.x.http.target.url: Value error, no address"),
+        (
+            HOOK.format('url: "http://x/", headers: {k: "hunter2\\n"}'),
+            "actuators.x.http.target.headers.k: Value error, a",
+        ),
         ("switch: [", "is no YAML"),
         ("actuators: {}", "switch: Field required"),
     ],
@@ -67,6 +76,7 @@ def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, told: str
     with pytest.raises(FatalError) as raised:
         read(tmp_path, text)
     assert told in str(raised.value)
+    assert "hunter2" not in str(raised.value)
     assert "switch.yaml" in str(raised.value)
 
 
