@@ -100,11 +100,7 @@ async def ask_http(request: Request, *, seconds: float) -> None:
                 request.method, request.url, data=request.body, headers=request.headers, allow_redirects=False
             ) as answer,
         ):
-            status, body = answer.status, b""
-            while request.holds not in body and len(body) < _MOST_BYTES:  # it comes in as many parts as it likes
-                if not (part := await answer.content.read(_MOST_BYTES - len(body))):
-                    break
-                body += part
+            status, body = answer.status, await _read(answer.content, request.holds)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         message = f"{request.method} {request.place}: {type(error).__name__}"
         raise TransientError(message, hint="see whether it can be reached from here") from None
@@ -114,6 +110,15 @@ async def ask_http(request: Request, *, seconds: float) -> None:
     if request.holds not in body:
         message = f"{request.method} {request.place}: the answer does not hold what it should"
         raise RefusedError(message, hint="send the request by hand and look at the answer")
+
+
+async def _read(content: aiohttp.StreamReader, wanted: bytes) -> bytes:
+    """Read until what is wanted has come, in as many parts as it likes."""
+    body, part = b"", b"something"
+    while part and wanted not in body and len(body) < _MOST_BYTES:
+        part = await content.read(_MOST_BYTES - len(body))
+        body += part
+    return body
 
 
 class CommandHook:
