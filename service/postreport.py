@@ -94,7 +94,7 @@ def _summary(document: Document) -> Iterator[str]:
 def _criteria(criteria: Iterable[Document]) -> Iterator[str]:
     groups: dict[str, list[str]] = {}
     for each in criteria:
-        line = f"- {_MARKS[each['met']]} {each['criterion']}: {each['by']}"
+        line = f"- {_MARKS[each['met']]} {each['criterion']}: {_plain(each['by'])}"
         groups.setdefault(each["group"], []).append(line)
     for group, lines in groups.items():
         yield f"### {group.capitalize()}"
@@ -127,7 +127,9 @@ def _data(document: Document) -> Iterator[str]:
             lines.append(f"- compared while the {side} served: {found['compared']:,} items, mismatches: {kinds}")
     waiting = ", ".join(f"{count} {reason}" for reason, count in document["quarantined"].items()) or "empty"
     lines.append(f"- quarantine: {waiting}; {document['dropped']} entries were dropped by hand")
-    lines += [f"- gap in {each['stream']} at {_moment(each['at_ms'])}: {each['lost']}" for each in document["gaps"]]
+    lines += [
+        f"- gap in {each['stream']} at {_moment(each['at_ms'])}: {_plain(each['lost'])}" for each in document["gaps"]
+    ]
     refused = ", ".join(f"{name} {count}×" for name, count in document["refused"].items())
     lines += [f"- gates that refused: {refused}"] if refused else []
     proof = document["proof"]
@@ -159,7 +161,12 @@ def _accuracy(each: Document) -> str:
 
 def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [headings, tuple("---" for _ in headings), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Return what somebody gave as a reason in one line that neither ends a row nor is a tag."""
+    return " ".join(text.split()).replace("<", "&lt;")
 
 
 def _moment(at_ms: int) -> str:

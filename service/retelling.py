@@ -179,7 +179,8 @@ def _judged(measured: tuple[bool, str] | None, said_by: str | None) -> Document:
 
 def _no_loss(document: Document) -> tuple[bool, str]:
     found = document["compared"][document["serving"]]
-    if found is None:
+    since = max((each["began_ms"] for each in document["phases"] if each["why"] == "unfence"), default=0)
+    if found is None or found["at_ms"] < since:
         return False, "both sides were never compared since this side serves"
     waiting, gaps = sum(document["quarantined"].values()), sum(1 for _ in document["gaps"])
     told = f"{found['compared']:,} compared, {found['mismatches']} mismatches, {waiting} in quarantine"
@@ -195,24 +196,25 @@ def _smoke(acts: Sequence[ActRow]) -> tuple[bool, str] | None:
 
 
 def _performance(compared: Document | None) -> tuple[bool, str] | None:
-    if compared is None:
+    if compared is None or not (compared["queries"] or compared["missing"]):
         return None
     worse = [name for name, each in compared["queries"].items() if each["failed"]] + list(compared["missing"])
     return compared["passes"], f"{len(compared['queries'])} queries compared; worse: {', '.join(worse) or 'none'}"
 
 
 def _errors(baseline: Document | None) -> tuple[bool, str] | None:
-    if baseline is None:
+    asked = sum(each["asked"] for each in baseline["queries"].values()) if baseline else 0
+    if baseline is None or not asked:
         return None
-    asked = sum(each["asked"] for each in baseline["queries"].values())
     failed = sum(each["errors"] for each in baseline["queries"].values())
-    return failed * 1_000_000 < max(asked, 1) * ERRORS_PER_MILLION, f"{failed} of {asked:,} queries failed"
+    return failed * 1_000_000 < asked * ERRORS_PER_MILLION, f"{failed} of {asked:,} queries failed"
 
 
 def _latency(baseline: Document | None) -> tuple[bool, str] | None:
-    if baseline is None:
+    asked = {name: each for name, each in (baseline or {"queries": {}})["queries"].items() if each["asked"]}
+    if not asked:
         return None
-    name, slowest = max(baseline["queries"].items(), key=lambda each: each[1]["p95_us"])
+    name, slowest = max(asked.items(), key=lambda each: each[1]["p95_us"])
     return slowest["p95_us"] < P95_US, f"slowest: {name}, p95 {slowest['p95_us'] / 1000:.1f} ms"
 
 

@@ -12,6 +12,7 @@ from domain.outcomes import Reason
 from domain.phases import Phase, Side
 from domain.positions import Version
 from ledger.findings import Lane, Quarantined
+from ledger.migration import StateChange
 from ledger.requests import RequestKind, RequestState
 from service.postreport import markdown, short, write_report
 from service.reporting import ReportOptions
@@ -94,6 +95,35 @@ async def test_criteria_are_met_by_measurements_and_by_hand_only_where_there_are
     entry = Quarantined("users", "users/ada", str(Version(1, 1)), Reason.STRAY, "found", lane=Lane.FORWARD)
     await world.ledger.quarantine.put(entry)
     assert judged(await told(world))["Zero data loss confirmed"] is False
+
+
+@pytest.mark.parametrize("queries", [{}, {"user by id": {"asked": 0, "errors": 0, "p95_us": 0}}])
+async def test_where_nothing_was_asked_nothing_is_met(twin: Venue, queries: dict[str, Any]) -> None:
+    world = await twin.world("tyler-setup", "users")
+    asked_nothing = {"begun_ms": 1, "queries": queries}
+    compared = {"passes": True, "queries": {}, "missing": []}
+    document = await told(world, Told(compared=compared, last_baseline=asked_nothing))
+    assert {judged(document)[each] for each in judged(document) if "Zero data loss" not in each} == {None}
+    assert markdown(document)
+
+
+async def test_what_was_compared_before_the_last_switch_proves_nothing_after_it(twin: Venue) -> None:
+    world = await story(twin)
+    assert judged(await told(world))["Zero data loss confirmed"] is True
+    crew = await world.lead()
+    state = await crew.ledger.migration.state()
+    state = await crew.ledger.migration.move(state, Phase.ROLLED_BACK, why="unfence", change=StateChange(Side.SOURCE))
+    assert judged(await told(world))["Zero data loss confirmed"] is False
+
+
+async def test_a_reason_stays_in_its_line_whatever_it_holds(twin: Venue) -> None:
+    world = await twin.world("tyler-setup", "users")
+    crew = await world.lead()
+    state = await crew.ledger.migration.state()
+    await crew.ledger.migration.move(state, Phase.BACKFILL, why="a | b\n\n# Lies\n<script>")
+    page = markdown(await told(world, Told(ticks={"Documentation updated": "Ada\n- [x] all of it"})))
+    assert "| a \\| b # Lies &lt;script> |" in page
+    assert "\n- [x] all of it" not in page
 
 
 async def test_it_is_written_in_the_form_that_the_name_asks_for(twin: Venue, tmp_path: Path) -> None:
