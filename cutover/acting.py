@@ -34,6 +34,9 @@ T = TypeVar("T")
 EVIDENCE = "actuators"
 """Kind of the evidence that tells whether each actuator can be reached, and what the last switch has left unsettled."""
 
+_TIDY = "tidy"
+"""Name, among the facts of a switch, of those that are tidied after it."""
+
 _ASKING = 15.0
 """Seconds that a preview may take: who asks for the way back does not wait for a service that is down."""
 
@@ -75,6 +78,13 @@ class Acting:
         await self._ledger.evidence.put(EVIDENCE, {"to": to.value, "would": said, "trouble": trouble})
         return said
 
+    def facts(self) -> dict[str, list[str]]:
+        """Return what the journal of a switch has to know: what it owes once it took place.
+
+        A switch file that names more afterwards changes nothing until the next switch: nobody asked for it.
+        """
+        return {_TIDY: [name for name, act in self._acts.items() if act.moment is Moment.TIDY]}
+
     async def carry_out(self, switch: Switch, moment: Moment) -> None:
         """Do and verify every act of a moment, side by side. Raises the first error; the others come to their end."""
         chosen = [act for act in self._acts.values() if act.moment is moment]
@@ -110,7 +120,7 @@ class Acting:
         if (await self._ledger.migration.state()).flag.serving is not switch.to:
             return [partial(self._undo, switch, row) for row in left]
         done = {row.name for row in rows if row.state is ActState.DONE}
-        tidy = [act for act in self._acts.values() if act.moment is Moment.TIDY and act.name not in done]
+        tidy = [self._acts[name] for name in switch.facts.get(_TIDY, ()) if name in self._acts and name not in done]
         return [
             *(partial(self._do, switch, act) for act in tidy),
             *(partial(self._undo, switch, row) for row in left if not self._stays(row)),

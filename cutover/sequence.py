@@ -116,8 +116,9 @@ class SwitchSequence:
         """Switch, or take everything back when a step fails or ``max_blocked`` seconds pass before the unfence."""
         await self._check_settled()
         state = await self._ledger.migration.state()
+        facts = {"request": self._request_id, **self._ports.acting.facts()}
         self._journal = await self._ledger.switches.begin(
-            Switch(secrets.token_hex(6), self._to, state.phase, "begin", True, {}, {}, {"request": self._request_id})
+            Switch(secrets.token_hex(6), self._to, state.phase, "begin", True, {}, {}, facts)
         )
         try:
             self._within_ms = int(min(max_blocked / 2, self._ports.settings.verify) * 1000)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cutover.actuators import Moment
+from cutover.actuators import Act, Moment
 from domain.errors import FatalError, RefusedError, TransientError
 from domain.phases import Side
 from dynamo.ports import Put
@@ -168,3 +168,33 @@ async def test_what_is_settled_is_evidence_at_once(scene: Scene) -> None:
             return await scene.owed() == []
 
         await scene.world.until(is_told, seconds=20)
+
+
+async def test_what_the_switch_file_names_after_a_switch_waits_for_the_next_one(scene: Scene) -> None:
+    """Nobody asked for it, and no gate was held against it; what is struck from the file is not owed any more."""
+    crew = await ready(scene)
+    scene.levers["tidy"].faults["do"] = [RefusedError("it never will")] * 99
+    async with crew.working():
+        assert (await switch(scene, crew)).state is RequestState.DONE
+    await crew.retire()
+    later, other = Lever(), scene.crew()
+    other.acts = [*(act for act in other.acts if act.name != "tidy"), Act("later", Moment.TIDY, later)]
+    await other.lead()
+    async with other.working():
+
+        async def is_settled() -> bool:
+            return await scene.owed() == []
+
+        await scene.world.until(is_settled)
+        await scene.world.caught_up(Side.TARGET)
+        assert later.at == "somewhere"
+
+        async def goes_back() -> bool:
+            return (await switch(scene, other, RequestKind.ROLLBACK)).state is RequestState.DONE
+
+        await scene.world.until(goes_back)
+
+        async def is_tidied() -> bool:
+            return later.at == Side.SOURCE
+
+        await scene.world.until(is_tidied)
