@@ -86,5 +86,12 @@ const silent = {
 };
 const { status } = await new Flag({ client: silent, table: "ledger", readMs: 20 }).health();
 if (status !== "degraded" || !ended) wrong.push(`a reading without an answer gave ${status}, ended: ${ended}`);
+
+// A permission that was kept for too long: what is sent with it is aborted, not given the whole time anew.
+const late = new Scene({ flag: [[0, ["source", true, 1]]] });
+const kept = await new Flag({ client: late, table: "ledger", longestRequestMs: 2000 }, late.clocks).permission();
+if (kept.signal().aborted) wrong.push("a permission ended before its time");
+late.now += 2000;
+if (!kept.signal().aborted) wrong.push("a permission lasted longer than it says");
 console.log(wrong.join("\n") || `${cases.length} cases`);
 process.exitCode = wrong.length ? 1 : 0;

@@ -29,7 +29,7 @@ export interface Permission {
   /** Grows with each change of the flag: what was read under another one may be stale. */
   epoch: number;
   milliseconds: number;
-  /** Aborts the write when its time is over: `client.send(command, { abortSignal: permission.signal() })`. */
+  /** Aborts the write when the permission's time is over, whenever it is called: `client.send(command, { abortSignal: permission.signal() })`. */
   signal(): AbortSignal;
 }
 

@@ -75,7 +75,11 @@ export class Flag {
         last = error;
       }
       if (view?.writable && (side === undefined || side === view.side)) {
-        const signal = () => AbortSignal.timeout(longestRequestMs);
+        const granted = this.#clocks.monotonic();
+        const signal = () => {
+          const left = Math.floor(granted + longestRequestMs - this.#clocks.monotonic()); // from now, not from the call
+          return left > 0 ? AbortSignal.timeout(left) : AbortSignal.abort();
+        };
         return { side: view.side, epoch: view.epoch, milliseconds: longestRequestMs, signal };
       }
       if (this.#clocks.monotonic() >= until) {
