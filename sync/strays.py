@@ -12,7 +12,7 @@ from domain.changes import Change
 from domain.outcomes import Reason
 from domain.phases import Side
 from domain.positions import Version
-from domain.stamps import Stamp, is_tombstone
+from domain.stamps import Stamp
 from ledger.findings import Lane, Quarantine, Quarantined
 
 _MOST_NAMES = 8
@@ -70,13 +70,15 @@ class Strays:
 def is_ours(change: Change) -> bool:
     """Tell whether a record of the target's stream is our own write, or time to live's.
 
-    We put stamped items only, each newer than what of the same id it replaces, and delete tombstones only. A copy that
-    carries a stamp along does not fit it; who puts back what we wrote earlier puts an older version.
+    We put stamped items only, each newer than what of the same id it replaces, and delete what bears the stamp of a
+    tombstone only, whatever somebody has added to it. A copy that carries a stamp along does not fit it; who puts back
+    what we wrote earlier puts an older version.
     """
     if change.by_ttl:
         return True
     if change.new is None:
-        return change.old is not None and is_tombstone(change.old)
+        buried = None if change.old is None else Stamp.of(change.old)
+        return buried is not None and buried.dead
     stamp = Stamp.of(change.new)
     if stamp is None or not stamp.fits(change.new):
         return False

@@ -162,7 +162,12 @@ class Checkpoints(Law):
         self._known: set[tuple[str, str]] = set()
 
     def saw(self, deed: Deed) -> None:
-        """Note when the first item of a source was copied, in each epoch."""
+        """Note when a source was first copied, by epoch; a shard that a recapture has forgotten is nobody's parent."""
+        old, new = deed.effect.old, deed.effect.new
+        if deed.effect.table == self.truth.ledger and new is None and old is not None:
+            partition, _, rest = old["PK"]["S"].partition("/")
+            if partition == "shards":
+                self._known.discard((rest, old["SK"]["S"]))
         seen = stamp(deed.effect.new)
         if deed.actor.kind is Kind.WORKER and seen is not None:
             epoch, sequence, repair = (int(part) for part in seen.version.split("."))

@@ -40,6 +40,7 @@ def record(old: Item | None, new: Item | None) -> Change:
         (ADA, ours("Ada II", 5, repair=1), True),
         (ADA, STONE, True),
         (STONE, None, True),
+        ({**STONE, "note": {"S": "was here"}}, None, True),
         (THEIRS, ours("Ada II", 6), True),
         (ours("Ada", 9, source_id="users/bob"), ADA, True),
         ({**TYLER.key_item(KEY), **CONTENT}, ADA, True),
@@ -50,7 +51,8 @@ def record(old: Item | None, new: Item | None) -> Change:
         (ours("Ada II", 6), ADA, False),
     ],
     ids=[
-        "a first put", "a newer one", "a repair", "a burial", "a purge", "an adoption",
+        "a first put", "a newer one", "a repair", "a burial", "a purge", "a purge of what was added to",
+        "an adoption",
         "of what claimed to be another's",
         "of what had no stamp", "a change that carries the stamp along", "an item of theirs", "a deletion",
         "a change taken back", "an older content put back",
