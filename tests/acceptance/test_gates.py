@@ -65,23 +65,6 @@ def test_time_to_live_is_off(scene: Scene) -> None:
     turn(on=True)
 
 
-def test_an_index_is_missing(scene: Scene) -> None:
-    entities = scene.legacy.table("entities")
-    described = scene.client.describe_table(TableName=entities)["Table"]
-    index = next(each for each in described["GlobalSecondaryIndexes"] if each["IndexName"] == "GSI2")
-    scene.client.update_table(
-        TableName=entities, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": index["IndexName"]}}]
-    )
-    assert only(scene, "target-ready") == "indexes missing: GSI2"
-    kept = {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
-    eventually("it is gone", lambda: "GSI2" not in str(scene.client.describe_table(TableName=entities)))
-    scene.client.update_table(
-        TableName=entities,
-        AttributeDefinitions=described["AttributeDefinitions"],
-        GlobalSecondaryIndexUpdates=[{"Create": kept}],
-    )
-
-
 def test_an_item_is_in_quarantine(scene: Scene) -> None:
     entities = scene.legacy.table("entities")
     scene.client.put_item(TableName=entities, Item=FOREIGN)
