@@ -40,8 +40,8 @@ $(READY): requirements.lock requirements-emulator.lock pyproject.toml deploy/fla
 demo: setup ## a whole migration on your machine, with live traffic
 	@$(BIN)/tableturn demo
 
-test: lint ## lint, then every test
-	@$(BIN)/pytest
+test: lint ## lint, then every test, in two lanes side by side
+	@$(BIN)/python -m tests.lanes
 
 SEEDS ?= 2000
 simulate: setup ## SEEDS=2000 whole migrations under chaos, in virtual time; replay: python -m tests.simulation --seed N --trace
