@@ -177,16 +177,16 @@ class Director:
 
         async def report(step: str, blocked: float) -> None:
             nonlocal request
-            request = await self._ledger.requests.tell(request, step=step, blocked_ms=int(blocked * 1000))
+            request = await self._ledger.requests.tell(request, step=step, blocked_ms=round(blocked * 1000))
 
         sequence = SwitchSequence(self._ports.switch, _SIDES[request.kind], report, request_id=request.request_id)
         max_blocked = request.facts.get("max_blocked_ms", int(self._ports.switch.settings.max_blocked * 1000)) / 1000
         result = await self._unless_stopped(sequence, max_blocked)
-        steps = {step: int(seconds * 1000) for step, seconds in result.steps.items()}
+        steps = {step: round(seconds * 1000) for step, seconds in result.steps.items()}
         outcome = {
             "switched": result.switched,
             "why": result.why,
-            "blocked_ms": int(result.blocked * 1000),
+            "blocked_ms": round(result.blocked * 1000),
             "verified": result.verified,
             "steps": steps,
             "unsettled": list(result.unsettled),
