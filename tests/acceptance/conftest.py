@@ -19,14 +19,14 @@ from tests.conftest import a_database
 SceneMaker = Callable[[], Scene]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def local_database() -> Iterator[str]:
-    """One for these tests alone: what they leave behind in streams makes it slow, at whatever comes after them."""
+    """One for each module: what tests leave behind in streams makes it slow, at whatever comes after them."""
     with a_database() as endpoint:
         yield endpoint
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def client(local_database: str) -> Iterator[Any]:
     """A second client of the database, independent of the program's."""
     region = os.environ.get("AWS_REGION", "us-east-1")

@@ -17,7 +17,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _FIXED = os.environ.get("TABLETURN_SEEDS", "60")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_nothing_is_lost() -> None:
     done = _simulation("--seeds", _FIXED)
     assert done.returncode == 0, done.stdout + done.stderr
