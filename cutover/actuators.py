@@ -58,6 +58,20 @@ class Actuator(Protocol):
         """Bring back exactly what stood; nothing happens where `do` was never carried out."""
 
 
+class Traceless:
+    """What nothing stands before, whose `do` tells whether it took, and that has nothing to undo."""
+
+    async def standing(self, _to: Side, /) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    async def verify(self, _to: Side, /) -> None:
+        """`do` has told."""
+
+    async def undo(self, _to: Side, _standing: Standing, /) -> None:
+        """Nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """One actuator in its place. ``lasting``: it stays after a switch; else it is undone in the end, whatever it is."""

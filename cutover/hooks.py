@@ -11,12 +11,12 @@ import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from cutover.actuators import Standing
+from cutover.actuators import Standing, Traceless
 from domain.errors import RefusedError, TransientError
 from domain.phases import Side
 
@@ -121,7 +121,7 @@ async def _read(content: aiohttp.StreamReader, wanted: bytes) -> bytes:
     return body
 
 
-class CommandHook:
+class CommandHook(Traceless):
     """A program of the operator's, run with the words of the side that shall serve; without words nothing is run."""
 
     def __init__(self, words: Mapping[Side, Sequence[str]], *, undo: Sequence[str] = (), seconds: float = 30.0) -> None:
@@ -137,16 +137,9 @@ class CommandHook:
                 raise RefusedError(f"{words[0]} is no program that can be run here", hint="install it, or name another")
         return f"run {self._words[to][0]}" if self._words[to] else "nothing to run"
 
-    async def standing(self, _to: Side, /) -> dict[str, Any]:
-        """Nothing: what a program changes only its ``undo`` knows."""
-        return {}
-
     async def do(self, to: Side, _standing: Standing, /) -> None:
         """Run it; raises as `run_command` does."""
         await self._run(self._words[to], to)
-
-    async def verify(self, _to: Side, /) -> None:
-        """Its exit code has told."""
 
     async def undo(self, to: Side, _standing: Standing, /) -> None:
         """Run ``undo``, if there is one."""
@@ -157,7 +150,7 @@ class CommandHook:
             await run_command(words, seconds=self._seconds, environment={"TABLETURN_SERVING": serving.value})
 
 
-class HttpHook:
+class HttpHook(Traceless):
     """A request, sent as the side that shall serve has it; without one nothing is sent."""
 
     def __init__(self, requests: Mapping[Side, Request], *, undo: Request | None = None, seconds: float = 10.0) -> None:
@@ -178,16 +171,9 @@ class HttpHook:
             raise RefusedError(f"{request.place}: its host is not known here", hint="check the address") from error
         return f"{request.method} {request.place}"
 
-    async def standing(self, _to: Side, /) -> dict[str, Any]:
-        """Nothing: what a request changes only its ``undo`` knows."""
-        return {}
-
     async def do(self, to: Side, _standing: Standing, /) -> None:
         """Send it; raises as `ask_http` does."""
         await self._send(self._requests.get(to))
-
-    async def verify(self, _to: Side, /) -> None:
-        """Its status has told."""
 
     async def undo(self, _to: Side, _standing: Standing, /) -> None:
         """Send ``undo``, if there is one."""

@@ -137,19 +137,15 @@ class SwitchSequence:
             raise RefusedError(message, hint="nothing was changed; mend that, the worker tries again by itself")
 
     async def _to_an_outcome(self, max_blocked: float) -> SwitchResult:
-        approach = self._ports.settings.approach
+        late = f"preparing took longer than {self._ports.settings.approach} s; writes were never blocked"
         try:
-            async with asyncio.timeout(approach):
+            async with asyncio.timeout(self._ports.settings.approach):
                 await self._approach()
-        except TimeoutError:
-            return await self._failed(f"preparing took longer than {approach} s; writes were never blocked")
-        except (RefusedError, TransientError) as error:
-            return await self._failed(str(error))
-        try:
+            late = f"writes were blocked for {max_blocked} s: the deadline passed"
             async with asyncio.timeout(max_blocked):
                 await self._steps_in_order()
         except TimeoutError:
-            return await self._failed(f"writes were blocked for {max_blocked} s: the deadline passed")
+            return await self._failed(late)
         except (RefusedError, TransientError) as error:
             return await self._failed(str(error))
         return self._ended("switched", switched=True)

@@ -6,18 +6,17 @@ Nothing is lost with a cache. What DynamoDB Accelerator holds cannot be emptied 
 import asyncio
 from collections.abc import Sequence
 
-from cutover.actuators import Standing
+from cutover.actuators import Standing, Traceless
 from domain.errors import RefusedError
 from domain.items import Item
 from domain.phases import Side
 from domain.tables import TableDefinition
 from dynamo.ports import Database, Delete, ScanRequest
-from service.smoke import Look
 
 _AT_ONCE = 32
 
 
-class CachePurge(Look):
+class CachePurge(Traceless):
     """One table of the new application that holds nothing but a cache."""
 
     def __init__(self, database: Database, table: TableDefinition) -> None:

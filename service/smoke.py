@@ -4,13 +4,11 @@ Actuators of `Moment.SMOKE`: nothing is changed, so there is nothing to undo. Wh
 """
 
 import asyncio
-import secrets
 from collections.abc import Iterable
-from typing import Any
 
-from cutover.actuators import Standing
+from cutover.actuators import Standing, Traceless
+from cutover.marking import mark_key
 from domain.errors import RefusedError
-from domain.items import Item
 from domain.phases import Side
 from domain.tables import TableDefinition
 from dynamo.ports import Database, Items
@@ -21,28 +19,8 @@ from reconcile.rechecks import Patience
 _PATIENCE = Patience(rounds=3)
 """Nothing is written meanwhile, but an index may be a moment behind its table."""
 
-_RANDOM_PARTS: dict[str, Any] = {
-    "S": secrets.token_hex,
-    "N": lambda: str(secrets.randbelow(10**12)),
-    "B": lambda: "AAEC",
-}
 
-
-class Look:
-    """What has nothing to undo, and nothing that stands before it."""
-
-    async def standing(self, _to: Side, /) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    async def verify(self, _to: Side, /) -> None:
-        """`do` looks, and raises."""
-
-    async def undo(self, _to: Side, _standing: Standing, /) -> None:
-        """Nothing was changed."""
-
-
-class HealthCheck(Look):
+class HealthCheck(Traceless):
     """Every table of the side that shall serve is ACTIVE and answers a consistent read."""
 
     def __init__(self, database: Database, plan: Plan) -> None:
@@ -72,12 +50,11 @@ class HealthCheck(Look):
             return f"{table.name} (there is none)"
         if described.status != "ACTIVE":
             return f"{table.name} ({described.status})"
-        key: Item = {part.name: {part.type: _RANDOM_PARTS[part.type]()} for part in table.key}
-        await self._database.get_item(table.name, key)
+        await self._database.get_item(table.name, mark_key(table.key, "health"))  # a key that nobody has
         return ""
 
 
-class QueryCheck(Look):
+class QueryCheck(Traceless):
     """The plan's queries, each asked of both sides for a few items: the same answers in the same order."""
 
     def __init__(self, items: Items, plan: Plan, *, samples: int = 1) -> None:

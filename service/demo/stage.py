@@ -50,6 +50,9 @@ _SETTINGS: Final = {
     "TABLETURN_RECONCILE_INTERVAL_SECONDS": "15",  # besides one at the beginning of each phase
     "TABLETURN_PORT": "0",
 }
+_TOLD: Final = 5
+"""Discrepancies of one check that are told as they are found."""
+
 _TIMES: Final = FlagTimes(staleness=0.25, longest_request=0.4, max_wait=900.0)
 """The applications give a write up a third of a second before the worker counts on it: the request may lie in the
 database's queue for as long, when the machine is busy.
@@ -178,6 +181,8 @@ class Stage:
         figures = report.figures
         told = f"{figures['writes']} writes, {figures['items']} items, {figures['beside']} beside them compared"
         self.say(f"check {phase}: {told}; {len(report.found)} discrepancies")
+        for each in report.found[:_TOLD]:
+            self.say(f"{each.kind} by {each.check} in the {each.side}: {each.item} {', '.join(each.attributes)}")
 
     async def watch_stalls(self) -> None:
         """Measure how late the event loop is at worst: a stalled application could send a write late."""
