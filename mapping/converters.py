@@ -12,7 +12,7 @@ from domain.items import AttributeValue
 
 Converter = Callable[[AttributeValue], str | None]
 
-MAPPING_REVISION = 1
+MAPPING_REVISION = 2
 """Part of every plan's hash: raise it when translating the same plan gives other items than before."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -6,7 +6,8 @@ On a **target** item, map `_legacy`:
 - ``_own``         string set: names the legacy item had itself although the mapping would add them (``version``) or
                    the plan does not list them (without it nobody could tell them from the new application's), or
                    that hold a value which an index of the legacy table would refuse (items older than the index).
-- ``_stale``       overrides that no longer apply (below), kept so that the legacy item can be rebuilt exactly.
+- ``_stale``       overrides that no longer apply (below), kept so that the legacy item can be rebuilt exactly. An older
+                   ``_stale`` may stand in there: what the new application wrote since took its names.
 
 On a **legacy** item, map `_target`, written by the reverse only:
 

@@ -65,7 +65,12 @@ def _overlaid(entity: Entity, frame: Frame, rest: Item, overrides: Overrides) ->
     for name, override in overrides.items():
         if name in keys or (override.value is not None and not frame.takes(name, override.value)):
             return None
-    item, stale = applied(made(entity, frame, rest), overrides)
+    plain = made(entity, frame, rest)
+    item, stale = applied(plain, overrides)
+    if stale and LEGACY in overrides and STALE in map_content(overrides[LEGACY].value):
+        # What was stale before the new application overrode it stands in that value: it waits with what is stale now.
+        item, stale = applied(plain, {name: each for name, each in overrides.items() if name != LEGACY})
+        stale[LEGACY] = overrides[LEGACY]
     if not stale:
         return item
     standing = item.get(LEGACY, {"M": {}})

@@ -164,13 +164,29 @@ def _on_target(history: Sequence[Entry], view: View, spans: Spans) -> Item:
     if last.side is Side.TARGET:
         if spans(last.epoch) == view.span:
             return written
-        former = _former(history)
-        return forms.evolved(table, forms.homeward(table, written, former), written, former)
-    theirs = [at for at, entry in enumerate(history) if entry.side is Side.TARGET and entry.after is not None]
-    if not theirs or forms.RETURNED not in written:
-        return forms.primary(table, written)
-    target = history[theirs[-1]].after or {}
-    return forms.evolved(table, written, target, _former(history[: theirs[-1] + 1]))
+        return forms.evolved(table, forms.homeward(table, written, _former(history)), _lefts(history, spans))
+    lefts = _lefts(history, spans)
+    return (
+        forms.evolved(table, written, lefts) if lefts and forms.RETURNED in written else forms.primary(table, written)
+    )
+
+
+def _lefts(history: Sequence[Entry], spans: Spans) -> list[forms.Left]:
+    """Return what the new application left each time it served, the latest first, as far back as it can matter."""
+    lefts: list[forms.Left] = []
+    span: int | None = None
+    for at in range(len(history) - 1, -1, -1):
+        entry = history[at]
+        if entry.side is Side.SOURCE:
+            if entry.after is not None and forms.RETURNED not in entry.after:
+                break  # written without what it had left: forgotten
+            continue
+        if entry.after is None:
+            break
+        if spans(entry.epoch) != span:
+            span = spans(entry.epoch)
+            lefts.append((entry.after, _former(history[: at + 1])))
+    return lefts
 
 
 def _former(history: Sequence[Entry]) -> Item | None:

@@ -4,10 +4,10 @@ No line here, nor anything it imports, comes from mapping, sync, apply or reconc
 itself confirmed (tests/unit/demo/test_checker.py holds it). Everything is pure; items are wire items.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from domain.items import AttributeValue, Item
 
@@ -136,20 +136,41 @@ def homeward(table: str, target: Item, former: Item | None) -> Item:
     return item
 
 
-def evolved(table: str, legacy: Item, target: Item, former: Item | None) -> Item:
-    """Return the target item of a legacy item that once was the new application's ``target``.
+Left: TypeAlias = tuple[Item, Item | None]
+"""What the new application left of an item when it served, and the legacy item from before."""
+
+
+def evolved(table: str, legacy: Item, lefts: Sequence[Left]) -> Item:
+    """Return the target item of a legacy item that once was the new application's: ``lefts``, the latest first.
 
     Its own attributes are the legacy item's. What the new application had made of the others stays, unless the legacy
-    application has changed since what such an attribute is derived from.
+    application has changed since what such an attribute is derived from; it is back when that is as it was.
     """
-    was, made = primary(table, homeward(table, target, former)), primary(table, legacy)
+    made, target = primary(table, legacy), lefts[0][0]
+    times = [(each, primary(table, homeward(table, each, former))) for each, former in lefts]
     own = {name for name in legacy if name not in reserved(table) and (name != "version" or "N" in legacy[name])}
     own -= {KEYS[table]} - target.keys()  # the key is in PK: the new application need not say it again
     item = {name: made[name] for name in own} | ({CARRIED: made[CARRIED]} if CARRIED in made else {})
     for name in (target.keys() | made.keys()) - own - {CARRIED, STAMPED}:
-        value = target.get(name) if equal(was.get(name), made.get(name)) else made.get(name)
+        value = _kept(name, made, times)
         item |= {} if value is None else {name: value}
     return item
+
+
+def _kept(name: str, made: Item, times: Sequence[tuple[Item, Item]]) -> AttributeValue | None:
+    """Return an attribute: the last time that the new application made something of it decides, if it still holds.
+
+    ``times``: what it left and what would have been made of it, the latest first. What held then and was not there is
+    given up.
+    """
+    later: list[AttributeValue | None] = []
+    for target, was in times:
+        base = was.get(name)
+        if not equal(target.get(name), base):
+            given_up = any(equal(base, each) for each in later)
+            return target.get(name) if equal(base, made.get(name)) and not given_up else made.get(name)
+        later.append(base)
+    return made.get(name)
 
 
 def without_notes(item: Item) -> Item:

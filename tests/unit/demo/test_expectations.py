@@ -189,11 +189,23 @@ def test_a_legacy_change_wins_over_what_was_derived_and_over_nothing_else() -> N
         "version": {"N": "4"},
         "initials": {"S": "Z"},
     }
-    touched = forms.evolved("users", {**USER, "lastLogin": {"N": "5"}}, there, USER)
+    touched = forms.evolved("users", {**USER, "lastLogin": {"N": "5"}}, [(there, USER)])
     assert touched == there | {"lastLogin": {"N": "5"}}
-    renamed = forms.evolved("users", {**USER, "name": {"S": "Cher"}}, there, USER)
+    renamed = forms.evolved("users", {**USER, "name": {"S": "Cher"}}, [(there, USER)])
     assert (renamed["initials"], renamed["fullName"]) == ({"S": "C"}, {"S": "Cher"})
     assert (renamed["version"], renamed["preferences"]) == (there["version"], there["preferences"])
+
+
+def test_what_was_made_of_a_name_is_back_with_it_unless_it_was_given_up() -> None:
+    """Legacy renamed, the new application saw it, legacy takes the old name again."""
+    custom = {"profile": {"M": {"pronouns": {"S": "they"}}}}
+    first = forms.primary("users", USER) | custom
+    cher = {**USER, "name": {"S": "Cher"}}
+    seen = forms.evolved("users", cher, [(first, USER)])
+    assert seen["profile"] == forms.primary("users", cher)["profile"]
+    assert forms.evolved("users", USER, [(seen, cher), (first, USER)])["profile"] == custom["profile"]
+    given_up = forms.primary("users", USER)
+    assert forms.evolved("users", USER, [(given_up, USER), (first, USER)]) == given_up
 
 
 def test_equality_is_dynamodbs() -> None:

@@ -85,6 +85,24 @@ def test_a_later_legacy_change_is_not_masked_by_a_stale_override() -> None:
     assert there({**home, "role": {"S": "admin"}})["initials"] == {"S": "XX"}, "unrelated changes leave it"
 
 
+def test_what_it_knows_comes_back_however_often_both_sides_have_changed_what_is_derived() -> None:
+    """Twice it made something of a profile, and twice legacy changed the name behind it: version and tags stay."""
+    first = {**there(USER), "profile": {"M": {"pronouns": {"S": "they"}}}, "tags": {"SS": ["beta"]}}
+    second = {
+        **there({**back(first), "name": {"S": "Ada King"}}),
+        "fullName": {"S": "Ada Byron"},
+        "version": {"N": "2"},
+    }
+    home = back(second)
+    assert there(home) == {**second, "name": {"S": "Ada Byron"}}
+    third = {**home, "name": {"S": "Ada III"}}
+    item = there(third)
+    assert (item["version"], item["tags"]) == ({"N": "2"}, {"SS": ["beta"]})
+    assert item["profile"]["M"]["displayName"] == {"S": "Ada III"}
+    assert back(item) == third
+    assert there({**third, "name": {"S": "Ada Byron"}}) == there(home), "and what was made of that name is back with it"
+
+
 def test_a_new_attribute_yields_to_one_that_legacy_writes_later() -> None:
     home = back({**there(USER), "lastSeen": {"N": "5"}})
     assert there({**home, "lastSeen": {"N": "6"}})["lastSeen"] == {"N": "6"}
