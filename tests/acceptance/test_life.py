@@ -24,6 +24,9 @@ STATUS = {
     "plan", "phase", "serving", "writable", "flag_epoch", "rollbacks", "worker_alive_ms_ago", "sources", "lag_ms",
     "reconciled", "quarantined", "tombstones", "switch_under_way", "postponed", "gates",
 }  # fmt: skip
+STEPS = {
+    "prepare", "approach", "fence", "drain", "verify", "settle", "mark", "switch", "smoke", "unfence",
+}  # fmt: skip
 GATE = {"name", "passes", "value", "limit", "hint", "age_ms", "overridable", "override"}
 COMPARED = {
     "mismatches", "kinds", "compared", "expired", "unmapped", "examples", "scanned_through_ms", "verified_through_ms",
@@ -154,7 +157,7 @@ def _switched(scene: Scene, command: str) -> None:
     answer = scene.passes(command, "--json").document
     assert answer["switched"] is True
     assert 300 <= answer["blocked_ms"] < 10_000
-    assert set(answer["steps"]) >= {"fence", "drain", "verify", "settle", "mark", "switch", "unfence"}
+    assert set(answer["steps"]) == STEPS
     assert scene.flag == ("target" if command == "cutover" else "source", True)
     assert scene.phase in ({"BAKE"} if command == "cutover" else {"ROLLED_BACK", "READY"})
 
